@@ -1,0 +1,154 @@
+"""The shared nouns: what one room hands to the next, as plain frozen data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN = "unknown"
+
+ImageArray = NDArray[np.uint8]
+"""An RGB image, shape (height, width, 3), values 0..255."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One closed question of a task.
+
+    Attributes:
+        name: `task.field`, for example `traffic_light.state`.
+        question: the canonical wording.
+        wordings: paraphrases that models may train on.
+        held_out_wordings: paraphrases that no model ever trains on (prompt stress).
+        answers: the closed set, without `unknown`.
+        absent: the answer given where the router leaves the field out.
+        metric: `macro_f1`, `f1` (of `positive`) or `accuracy`.
+        positive: the positive answer of a binary `f1` field.
+        parse: maps a manifest label to the fine answers that it allows; an empty set means that the label is
+            outside the set. A coarse label (`some`, `7`, `25 mph`) allows several.
+        gold: computes the answer from a finished scene record of the renderer.
+        terms: words of the question a prompt may point at ("the lamp above your lane").
+    """
+
+    name: str
+    question: str
+    wordings: tuple[str, ...]
+    held_out_wordings: tuple[str, ...]
+    answers: tuple[str, ...]
+    absent: str
+    metric: str
+    parse: Callable[[str], frozenset[str]]
+    gold: Callable[[Mapping[str, Any]], str]
+    positive: str | None = None
+    hints: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The closed set with `unknown`, in the order in which scores are stored."""
+        return (*self.answers, UNKNOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A driving task: its fields, and extra measures beside each field's primary metric.
+
+    `measures` maps a measure's name to a function of (gold answers, predicted answers).
+    """
+
+    name: str
+    title: str
+    fields: tuple[Field, ...]
+    measures: Mapping[str, Callable[[Sequence[str], Sequence[str]], float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question put to a model about one image: the full user text and the closed answers to score."""
+
+    field: str
+    text: str
+    choices: tuple[str, ...]
+    prompt_id: str = "canonical"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A model's answer to one question.
+
+    Attributes:
+        answer: the greedy answer inside the closed set.
+        probs: probability of each choice (a sequence probability including the end token, normalised over the set).
+        log_mass: log of the probability that the model gives to the whole set before normalising; 0 means all of it.
+        tokens: ids of the unconstrained greedy answer, end token included where it was reached.
+    """
+
+    field: str
+    answer: str
+    probs: Mapping[str, float]
+    log_mass: float = 0.0
+    tokens: tuple[int, ...] = ()
+
+    @property
+    def prob(self) -> float:
+        """Probability of `answer`."""
+        return float(self.probs[self.answer])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A library entry: the instruction for one field, and the scene elements that trigger it.
+
+    `text` may hold `{question}`; `version` is the hash of the content, so that an edit is a new entry.
+    """
+
+    field: str
+    text: str
+    triggers: tuple[str, ...] = ()
+    version: str = ""
+    parent: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """One labeler's distribution over a field's choices for one frame."""
+
+    drive: str
+    frame: int
+    field: str
+    labeler: str
+    family: str
+    probs: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoLabel:
+    """The fused and smoothed answer for one frame and field, accepted or rejected with its reason."""
+
+    drive: str
+    file: str
+    frame: int
+    t: float
+    task: str
+    answer: str
+    prob: float
+    accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """A moment of a drive: a reference into the untouched source file.
+
+    Units: `t` seconds from the start of the file, `speed_mps` m/s, `yaw_rate_radps` rad/s, `acceleration_mps2` m/s2;
+    NaN where the drive has no such sensor.
+    """
+
+    drive: str
+    file: str
+    frame: int
+    t: float
+    speed_mps: float = float("nan")
+    yaw_rate_radps: float = float("nan")
+    acceleration_mps2: float = float("nan")

@@ -1,0 +1,126 @@
+"""Image manifests: the CSV that every room can read and a person can open."""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from drivelet.core.artifacts import Field
+from drivelet.core.errors import InputError
+
+SPLITS = ("train", "val", "test")
+REQUIRED = ("path", "task", "label", "split", "group")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One labelled image and field.
+
+    Attributes:
+        path: the image, absolute once read.
+        task: a field name, or empty: the image is asked for every field.
+        label: an answer of the field or a coarser value that the field's `parse` knows.
+        split: train, val or test.
+        group: what must not be split (a drive, a physical sign, a scene).
+        boxes: JSON list of [x0, y0, x1, y1] in pixels, or empty.
+        trust: high, medium or low; a word for people.
+        weight: sampling and loss weight of the row (a pseudo-label's probability), in (0, 1].
+        sensor: what the car's sensors say, as text, or empty.
+    """
+
+    path: str
+    task: str
+    label: str
+    split: str
+    group: str
+    boxes: str = ""
+    trust: str = ""
+    source: str = ""
+    licence: str = ""
+    weight: float = 1.0
+    sensor: str = ""
+
+
+COLUMNS = tuple(f.name for f in fields(Row))
+
+
+def read_manifest(path: Path, *, tasks: Mapping[str, Field], need_labels: bool = True) -> list[Row]:
+    """Read and check an image manifest.
+
+    Args:
+        path: the CSV; paths inside it are relative to its folder, or absolute.
+        tasks: every field by name.
+        need_labels: False allows empty `task` and `label` (prediction).
+
+    Raises:
+        InputError: missing file, wrong header, unknown task, label outside its set, missing image, or a group
+            that crosses splits.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such manifest; give a CSV with the columns {','.join(REQUIRED)}")
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        header = reader.fieldnames or []
+        missing = [name for name in REQUIRED if name not in header]
+        if missing:
+            raise InputError(f"{path}: header lacks {', '.join(missing)}; expected {','.join(REQUIRED)}")
+        rows = [_row(path, number, cells, tasks, need_labels) for number, cells in enumerate(reader, start=2)]
+    if not rows:
+        raise InputError(f"{path}: the manifest has no rows; add at least one image")
+    check_groups(rows, where=str(path))
+    return rows
+
+
+def _row(path: Path, number: int, cells: Mapping[str, str | None], tasks: Mapping[str, Field], strict: bool) -> Row:
+    where = f"{path} line {number}"
+    values = {name: (cells.get(name) or "").strip() for name in COLUMNS}
+    image = path.parent / values["path"]
+    if not values["path"] or not image.is_file():
+        raise InputError(f"{where}: image {values['path'] or '(empty)'} does not exist; correct `path`")
+    if values["split"] not in SPLITS and (strict or values["split"]):
+        raise InputError(f"{where}: split {values['split']!r} is none of {', '.join(SPLITS)}")
+    if values["task"] or strict:
+        if values["task"] not in tasks:
+            raise InputError(f"{where}: task {values['task']!r} is none of {', '.join(tasks)}")
+        if (values["label"] or strict) and not tasks[values["task"]].parse(values["label"]):
+            raise InputError(f"{where}: label {values['label']!r} is outside the set of {values['task']}")
+    weight = _weight(values.pop("weight"), where)
+    return Row(**{**values, "path": os.path.normpath(image.absolute())}, weight=weight)
+
+
+def _weight(text: str, where: str) -> float:
+    try:
+        weight = float(text or 1.0)
+    except ValueError:
+        weight = -1.0
+    if not 0 < weight <= 1:
+        raise InputError(f"{where}: weight {text!r} is no number in (0, 1]")
+    return weight
+
+
+def check_groups(rows: Iterable[Row], *, where: str) -> None:
+    """Raise InputError where one group stands in two splits."""
+    seen: dict[str, str] = {}
+    for row in rows:
+        if row.group and seen.setdefault(row.group, row.split) != row.split:
+            raise InputError(
+                f"{where}: group {row.group!r} stands in both {seen[row.group]} and {row.split}; keep a group in one split"
+            )
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows with image paths relative to the manifest's folder where they lie inside it, else absolute."""
+    folder = path.parent.absolute()
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(asdict(replace(row, path=_relative(row.path, folder))))
+    partial.replace(path)
+
+
+def _relative(image: str, folder: Path) -> str:
+    path = Path(image)
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

@@ -1,0 +1,73 @@
+"""The Protocols through which rooms meet: a recipe hands one room's object to another."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from drivelet.core.artifacts import ImageArray, Prompt, Question, Scored
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class VisionLanguageModel(Protocol):
+    """Anything that answers closed questions about an image with probabilities."""
+
+    name: str
+
+    def score(self, image: ImageArray, questions: Sequence[Question]) -> list[Scored]:
+        """Answer all questions about one image; one result a question, in order."""
+        ...
+
+
+class Labeler(Protocol):
+    """A source of votes. `family` names what it shares mistakes with."""
+
+    name: str
+    family: str
+    fields: tuple[str, ...]
+
+    def label(self, image: ImageArray) -> Mapping[str, Mapping[str, float]]:
+        """Return, for each field it can speak of on this image, probabilities over the field's choices."""
+        ...
+
+
+class Router(Protocol):
+    """Chooses the prompts that a frame activates."""
+
+    def route(self, signals: Mapping[str, float]) -> Mapping[str, Prompt | None]:
+        """Return for every field the prompt to ask, or None where the field is left out."""
+        ...
+
+
+class Scorer(Protocol):
+    """Judges whether a painted image shows what its caption says."""
+
+    name: str
+
+    def score(self, image: ImageArray, facts: Mapping[str, str]) -> Mapping[str, float]:
+        """Return for each field named in `facts` the probability that the image shows that answer."""
+        ...
+
+
+class Painter(Protocol):
+    """A text-to-image model."""
+
+    def paint(self, captions: Sequence[str], *, seeds: Sequence[int]) -> list[ImageArray]:
+        """Return one image a caption; equal seeds give equal images."""
+        ...
+
+
+class Renderer(Protocol):
+    """Turns scene records into images and finished scene records."""
+
+    def render(self, scenes: Iterable[Mapping[str, Any]]) -> Iterator[tuple[ImageArray, Mapping[str, Any]]]:
+        """Yield (image, finished scene) in the order of `scenes`."""
+        ...
+
+
+class Executor(Protocol):
+    """Maps a function over partitions, on processes or on a Ray cluster."""
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Return the results in the order of `items`."""
+        ...
