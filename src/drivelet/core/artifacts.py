@@ -29,7 +29,7 @@ class Field:
         parse: maps a manifest label to the fine answers that it allows; an empty set means that the label is
             outside the set. A coarse label (`some`, `7`, `25 mph`) allows several.
         gold: computes the answer from a finished scene record of the renderer.
-        terms: words of the question a prompt may point at ("the lamp above your lane").
+        hints: sentences that point at what matters ("Look at the lamp above your lane.").
     """
 
     name: str
@@ -79,16 +79,16 @@ class Scored:
 
     Attributes:
         answer: the greedy answer inside the closed set.
-        probs: probability of each choice (a sequence probability including the end token, normalised over the set).
+        probs: probability of each choice (of its token sequence, normalised over the set).
         log_mass: log of the probability that the model gives to the whole set before normalising; 0 means all of it.
-        tokens: ids of the unconstrained greedy answer, end token included where it was reached.
+        in_set: whether plain greedy decoding over the whole vocabulary gives `answer` too.
     """
 
     field: str
     answer: str
     probs: Mapping[str, float]
     log_mass: float = 0.0
-    tokens: tuple[int, ...] = ()
+    in_set: bool = True
 
     @property
     def prob(self) -> float:

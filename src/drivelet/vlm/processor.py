@@ -1,0 +1,106 @@
+"""Pixels and tokens for a Qwen-style chat model, with or without torchvision.
+
+`AutoProcessor` needs torchvision for this model family. Where torchvision is missing, the same tokenizer and the same
+image arithmetic are put together here from the parts that do not need it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.utils import is_torchvision_available
+
+from drivelet.core.artifacts import ImageArray
+from drivelet.core.errors import InputError
+
+IMAGE_TOKEN = "<|image_pad|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatProcessor:
+    """A tokenizer with a chat template, and an image processor.
+
+    `prefix` and `suffix` are what the template puts before the image and after the user's text: a question is
+    `prefix + image + text + suffix`, and the answer ends with `end_id`.
+    """
+
+    tokenizer: Any
+    image_processor: Any
+    prefix_ids: tuple[int, ...]
+    suffix_ids: tuple[int, ...]
+    end_id: int
+    image_token_id: int
+
+    def pixels(self, image: ImageArray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (`pixel_values` of shape (patches, channels * 2 * patch * patch), `image_grid_thw` of shape (1, 3))."""
+        batch = self.image_processor(images=[np.ascontiguousarray(image)], return_tensors="pt")
+        return batch["pixel_values"], batch["image_grid_thw"]
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """Return the ids of `text`, no special tokens added."""
+        return _tokens(self.tokenizer, text)
+
+    def num_image_tokens(self, grid_thw: torch.Tensor) -> int:
+        """Return how many merged vision tokens an image with this grid takes."""
+        return int(grid_thw.prod()) // self.image_processor.merge_size**2
+
+
+@lru_cache(maxsize=65536)
+def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def load_processor(path: Path) -> ChatProcessor:
+    """Load the tokenizer and image processor that a model folder carries.
+
+    Raises:
+        InputError: the folder lacks tokenizer, chat template or image processor files.
+    """
+    for name, options in _NEEDED.items():
+        if not any((path / option).is_file() for option in options):
+            raise InputError(f"{path}: the model folder has no {name} ({' or '.join(options)}); save the processor there")
+    if is_torchvision_available():
+        from transformers import AutoProcessor
+
+        processor = AutoProcessor.from_pretrained(path, local_files_only=True)
+        tokenizer, image_processor = processor.tokenizer, processor.image_processor
+        tokenizer.chat_template = tokenizer.chat_template or processor.chat_template
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        image_processor = Qwen2VLImageProcessorPil.from_pretrained(path, local_files_only=True)
+    prefix, suffix = _template_parts(tokenizer)
+    return ChatProcessor(
+        tokenizer=tokenizer,
+        image_processor=image_processor,
+        prefix_ids=_tokens(tokenizer, prefix),
+        suffix_ids=_tokens(tokenizer, suffix),
+        end_id=tokenizer.eos_token_id,
+        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+    )
+
+
+_NEEDED = {
+    "tokenizer": ("tokenizer.json",),
+    "image processor": ("preprocessor_config.json", "processor_config.json"),
+    "chat template": ("chat_template.jinja", "tokenizer_config.json"),
+}
+
+
+def _template_parts(tokenizer: Any) -> tuple[str, str]:
+    """Split the rendered chat template around the image and the user's text."""
+    content = [{"type": "image"}, {"type": "text", "text": MARK}]
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+    head, _, tail = chat.partition(IMAGE_TOKEN)
+    between, _, suffix = tail.partition(MARK)
+    if not tail or between != VISION_END:
+        raise InputError("the chat template does not put the image before the text; use a Qwen-VL style template")
+    return head, suffix
