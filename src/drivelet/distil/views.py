@@ -1,0 +1,248 @@
+"""Training views of rendered frames: crops and camera noise, with answers and dense cell labels that follow the crop.
+
+A view never changes what is true in it: no mirroring (lanes and digits have a side), hue moves by a few degrees at most (lamp
+colours must not cross), and a question whose answer a crop makes ambiguous is not asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drivelet.core.artifacts import Field, ImageArray
+
+CELL = 28
+FULL_GRID = (11, 7)
+ZOOM_GRIDS = ((6, 6), (8, 5), (5, 8), (4, 4))
+LAMPS = ("none", "red", "yellow", "green", "off")
+JUNCTION_PARTS = ("cross_street", "crosswalk", "stop_line", "stop_sign")
+CELL_HEADS = {"lamp": 5, "governs": 3, "cone": 4, "in_path": 2, "sign": 29, "junction": 5}
+"""Dense targets of every merged vision token, and their number of classes; class 0 is empty."""
+FRAME_HEADS = {"light": 3, "weather": 3, "intersection": 3, "narrowed": 2}
+"""Targets of the whole frame, read from the mean token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One augmented image.
+
+    Attributes:
+        image: RGB, sides of a multiple of 28.
+        answers: field -> answer, only for fields that can be answered from this view.
+        cells: dense target -> class of every cell, shape (rows, columns).
+        frame: frame target -> class, or -1 where a crop hides it.
+    """
+
+    image: ImageArray
+    answers: Mapping[str, str]
+    cells: Mapping[str, NDArray[np.int64]]
+    frame: Mapping[str, int]
+
+
+def make_view(
+    rng: np.random.Generator,
+    image: ImageArray,
+    scene: Mapping[str, Any],
+    gold: Mapping[str, str],
+    *,
+    grid: tuple[int, int],
+) -> View:
+    """Cut a window from a rendered frame, resize it to `grid` (columns, rows) cells, and derive its labels.
+
+    The full grid gets windows of 80-100% of the frame; other grids zoom to an object or a random place.
+    """
+    whole = grid == FULL_GRID
+    window = _mild_window(rng, image, grid) if whole else _zoom_window(rng, image, scene, grid)
+    x0, y0, x1, y1 = window
+    size = (grid[0] * CELL, grid[1] * CELL)
+    shrink = (x1 - x0) > size[0]
+    cut = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+    seen = [_project(item, window, size) for item in scene["objects"] if item.get("box")]
+    seen = [item for item in seen if item["inside"] > 0.1]
+    return View(
+        image=camera_noise(rng, np.ascontiguousarray(cut)),
+        answers=_answers(seen, scene, gold, whole=whole),
+        cells=_cells(seen, scene, grid),
+        frame=_frame_targets(scene, gold, whole=whole),
+    )
+
+
+def _mild_window(rng: np.random.Generator, image: ImageArray, grid: tuple[int, int]) -> tuple[int, int, int, int]:
+    height, width = image.shape[:2]
+    scale = rng.uniform(0.86, 1.0) if rng.random() < 0.6 else 1.0
+    w, h = int(width * scale), int(height * scale)
+    x0, y0 = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+    return x0, y0, x0 + w, y0 + h
+
+
+def _zoom_window(
+    rng: np.random.Generator, image: ImageArray, scene: Mapping[str, Any], grid: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    height, width = image.shape[:2]
+    targets = [
+        item for item in scene["objects"]
+        if item.get("visible") and item["kind"] in ("traffic_light", "speed_sign", "cone") and item.get("box")
+    ]  # fmt: skip
+    aspect = grid[0] / grid[1]
+    if targets and rng.random() < 0.85:
+        kinds = sorted({item["kind"] for item in targets})
+        kind = kinds[int(rng.integers(len(kinds)))]
+        pool = [item for item in targets if item["kind"] == kind]
+        bx0, by0, bx1, by1 = pool[int(rng.integers(len(pool)))]["box"]
+        need = max(by1 - by0, (bx1 - bx0) / aspect) * 1.1
+        h = need * float(np.exp(rng.uniform(0.0, np.log(max(height / need, 1.05)))))
+        cx, cy = (bx0 + bx1) / 2, (by0 + by1) / 2
+        slack_x, slack_y = max(h * aspect - (bx1 - bx0), 0) / 2, max(h - (by1 - by0), 0) / 2
+        cx += rng.uniform(-slack_x, slack_x)
+        cy += rng.uniform(-slack_y, slack_y)
+    else:
+        h = rng.uniform(0.3, 1.0) * height
+        cx, cy = rng.uniform(0, width), rng.uniform(0, height)
+    h = float(np.clip(h, 12, min(height, width / aspect)))
+    w = h * aspect
+    x0 = int(np.clip(cx - w / 2, 0, width - w))
+    y0 = int(np.clip(cy - h / 2, 0, height - h))
+    return x0, y0, x0 + max(int(w), 4), y0 + max(int(h), 4)
+
+
+def _project(item: Mapping[str, Any], window: tuple[int, int, int, int], size: tuple[int, int]) -> dict[str, Any]:
+    x0, y0, x1, y1 = window
+    sx, sy = size[0] / (x1 - x0), size[1] / (y1 - y0)
+    bx0, by0, bx1, by1 = item["box"]
+    clipped = [max(bx0, x0), max(by0, y0), min(bx1, x1), min(by1, y1)]
+    area = max(clipped[2] - clipped[0], 0) * max(clipped[3] - clipped[1], 0)
+    inside = area / max((bx1 - bx0) * (by1 - by0), 1e-6)
+    box = [(clipped[0] - x0) * sx, (clipped[1] - y0) * sy, (clipped[2] - x0) * sx, (clipped[3] - y0) * sy]
+    return {**item, "inside": inside, "at_box": box}
+
+
+def _answers(
+    seen: Sequence[Mapping[str, Any]], scene: Mapping[str, Any], gold: Mapping[str, str], *, whole: bool
+) -> dict[str, str]:
+    answers = {}
+    if whole:
+        answers = {name: gold[name] for name in ("speed_limit.recommended", "intersection.alert")}
+    lights = [i for i in seen if i["kind"] in ("traffic_light", "lamp")]
+    governing = [i for i in lights if i["governing"] and i["inside"] > 0.9]
+    if not lights:
+        answers["traffic_light.state"] = "none"
+    elif governing or whole:
+        answers["traffic_light.state"] = gold["traffic_light.state"]
+    cones = [i for i in seen if i["kind"] == "cone" and i["visible"]]
+    if all(i["inside"] > 0.7 for i in cones):
+        answers["cone.count"] = count_bin(len(cones))
+        if whole or not cones:
+            answers["cone.in_path"] = gold["cone.in_path"] if cones else "no"
+    signs = [i for i in seen if i["kind"] == "speed_sign"]
+    if not signs:
+        answers["speed_limit.posted"] = "none"
+    elif all(i["inside"] > 0.95 for i in signs) and (signs[0]["visible"] or whole):
+        answers["speed_limit.posted"] = gold["speed_limit.posted"]
+    if "speed_limit.posted" not in answers or "cone.in_path" not in answers:
+        answers.pop("speed_limit.recommended", None)
+    return answers
+
+
+def count_bin(count: int) -> str:
+    """Return the answer of `cone.count` for a number of cones."""
+    for upper, name in ((0, "0"), (2, "1-2"), (5, "3-5"), (10, "6-10")):
+        if count <= upper:
+            return name
+    return ">10"
+
+
+def _cells(
+    seen: Sequence[Mapping[str, Any]], scene: Mapping[str, Any], grid: tuple[int, int]
+) -> dict[str, NDArray[np.int64]]:
+    cells = {name: np.zeros((grid[1], grid[0]), dtype=np.int64) for name in CELL_HEADS}
+    limit = scene["setting"]["lane_width"] / 2 - 0.2
+    for item in sorted(seen, key=lambda i: -i["distance_m"]):
+        kind, area = item["kind"], _covered(item["at_box"], grid)
+        if kind in JUNCTION_PARTS:
+            cells["junction"][area] = np.maximum(cells["junction"][area], JUNCTION_PARTS.index(kind) + 1)
+        if not item["visible"]:
+            continue
+        if kind == "lamp" or (kind == "traffic_light" and item["state"] == "off"):
+            cells["lamp"][area] = LAMPS.index(item["state"])
+        if kind == "traffic_light":
+            cells["governs"][area] = 2 if item["governing"] and item["facing"] else 1
+        if kind == "speed_sign":
+            cells["sign"][area] = int(item["value"]) // 5
+        if kind == "cone":
+            x0, _, x1, y1 = item["at_box"]
+            row, column = min(int(y1 / CELL), grid[1] - 1), min(int((x0 + x1) / 2 / CELL), grid[0] - 1)
+            cells["cone"][row, column] = min(cells["cone"][row, column] + 1, 3)
+            if abs(item["lane_offset"]) < limit:
+                cells["in_path"][row, column] = 1
+    return cells
+
+
+def _covered(box: Sequence[float], grid: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the cells that a box covers by at least a quarter of a cell's side, or the one of its centre."""
+    margin = CELL / 4
+    columns = [int(max((box[0] + margin) // CELL, 0)), int(min((box[2] - margin) // CELL, grid[0] - 1))]
+    rows = [int(max((box[1] + margin) // CELL, 0)), int(min((box[3] - margin) // CELL, grid[1] - 1))]
+    if columns[1] < columns[0]:
+        columns = [min(int((box[0] + box[2]) / 2 // CELL), grid[0] - 1)] * 2
+    if rows[1] < rows[0]:
+        rows = [min(int((box[1] + box[3]) / 2 // CELL), grid[1] - 1)] * 2
+    return slice(rows[0], rows[1] + 1), slice(columns[0], columns[1] + 1)
+
+
+def _frame_targets(scene: Mapping[str, Any], gold: Mapping[str, str], *, whole: bool) -> dict[str, int]:
+    facts = scene["facts"]
+    light = ("day", "dusk", "night").index(facts["light"])
+    weather = 2 if facts["fog"] else 1 if facts["rain"] else 0
+    if not whole:
+        return {"light": light, "weather": weather, "intersection": -1, "narrowed": -1}
+    alert = ("none", "ahead", "stop_required").index(gold["intersection.alert"])
+    return {"light": light, "weather": weather, "intersection": alert, "narrowed": int(gold["cone.in_path"] == "yes")}
+
+
+def camera_noise(rng: np.random.Generator, image: ImageArray) -> ImageArray:
+    """Vary exposure, contrast, colour balance, sharpness, sensor noise and JPEG quality as cameras do."""
+    pixels = image.astype(np.float32) / 255
+    if rng.random() < 0.8:
+        pixels = np.clip(pixels, 1e-4, 1) ** rng.uniform(0.75, 1.35)
+        pixels = (pixels - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.uniform(-0.08, 0.08)
+        pixels = pixels * rng.uniform(0.93, 1.07, size=3).astype(np.float32)
+    if rng.random() < 0.3:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(0.3, 1.0)))
+    if rng.random() < 0.5:
+        pixels = pixels + rng.normal(0, rng.uniform(0.003, 0.035), size=pixels.shape).astype(np.float32)
+    noisy = (np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        _, code = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))])
+        noisy = cv2.imdecode(code, cv2.IMREAD_COLOR).astype(np.uint8)
+    return noisy
+
+
+def ask(
+    rng: np.random.Generator,
+    view: View,
+    fields: Mapping[str, Field],
+    *,
+    count: int,
+    sensor: str,
+    other_sensor: str,
+) -> list[tuple[str, str]]:
+    """Draw `count` questions of a view as (text, answer): varied wordings, hints, sensor text that matches or contradicts.
+
+    The image governs: a contradicting sensor text never changes the answer.
+    """
+    names = sorted(view.answers)
+    chosen = rng.choice(len(names), size=min(count, len(names)), replace=False)
+    said = rng.choice(4, p=[0.6, 0.2, 0.1, 0.1])
+    prefix = ("", f"{sensor} ", f"{other_sensor} ", "")[said]
+    texts = []
+    for index in chosen:
+        field = fields[names[index]]
+        wordings = (field.question, *field.wordings)
+        text = wordings[int(rng.integers(len(wordings)))]
+        if field.hints and rng.random() < 0.25:
+            text = f"{field.hints[int(rng.integers(len(field.hints)))]} {text}"
+        texts.append((prefix + text, view.answers[names[index]]))
+    return texts

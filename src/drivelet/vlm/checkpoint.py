@@ -1,0 +1,47 @@
+"""Training checkpoints as safetensors: parameters, optimiser moments, and a step, written whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+
+def save_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Write parameters and AdamW moments to `path` (one file), replacing the last checkpoint only once complete."""
+    tensors = {f"p.{name}": value.detach().contiguous().clone() for name, value in parameters.items()}
+    for name, value in parameters.items():
+        for key, moment in optimizer.state.get(value, {}).items():
+            tensors[f"o.{key}.{name}"] = torch.as_tensor(moment).detach().contiguous().clone()
+    partial = path.with_suffix(".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, partial, metadata={"state": json.dumps({"step": step})})
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
+    """Restore parameters and moments in place; return the step, or 0 where there is no checkpoint."""
+    if not path.is_file():
+        return 0
+    tensors = load_file(path)
+    moments: dict[str, dict[str, Any]] = {}
+    with torch.no_grad():
+        for key, tensor in tensors.items():
+            kind, _, rest = key.partition(".")
+            if kind == "p":
+                parameters[rest].copy_(tensor)
+            else:
+                slot, _, name = rest.partition(".")
+                moments.setdefault(name, {})[slot] = tensor
+    for name, state in moments.items():
+        optimizer.state[parameters[name]] = state
+    return _step(path)
+
+
+def _step(path: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as stream:
+        return int(json.loads(stream.metadata()["state"])["step"])
