@@ -1,0 +1,214 @@
+"""Client of the Blender worker: scene records in, whole image and label files out."""
+
+import hashlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from drivelet.core.errors import InputError, MissingBackendError
+
+WORKER = Path(__file__).resolve().parents[1] / "workers" / "blender_worker.py"
+ENVIRONMENT = "DRIVELET_BLENDER"
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One frame: an unrendered scene record and the two files to write.
+
+    `labels` is JSON `{"key", "objects": {instance id: {"pixels", "box", "amodal", "area"}}}`.
+    """
+
+    scene: dict[str, Any]
+    image: Path
+    labels: Path
+
+    @property
+    def key(self) -> str:
+        """Digest of the scene record, stored with the labels."""
+        return hashlib.blake2b(json.dumps(self.scene, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+    @property
+    def done(self) -> bool:
+        """Both files exist, whole, for this very scene; they are renamed into place, the labels first."""
+        if not (self.image.is_file() and self.labels.is_file()):
+            return False
+        return json.loads(self.labels.read_text(encoding="utf-8")).get("key") == self.key
+
+
+def find_blender() -> list[str]:
+    """The command that runs the worker.
+
+    Looks at the variable DRIVELET_BLENDER (a Python with bpy, or a blender binary), then `.venv-blender/bin/python`
+    in the working directory and above it and in the project root, then a `blender` on the PATH.
+
+    Raises:
+        MissingBackendError: none is there.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise MissingBackendError(f"{ENVIRONMENT}={named}: no such program; name a Python with bpy, or blender")
+        return _command(found)
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents, *WORKER.parents):
+        python = folder / ".venv-blender" / "bin" / "python"
+        if python.is_file():
+            return _command(str(python))
+    binary = shutil.which("blender")
+    if binary is None:
+        raise MissingBackendError(
+            "Blender: no .venv-blender and no blender on the PATH; run `make setup` or set DRIVELET_BLENDER to one"
+        )
+    return _command(binary)
+
+
+def _command(program: str) -> list[str]:
+    if "python" in Path(program).name:
+        return [program, str(WORKER)]
+    return [program, "--background", "--factory-startup", "--python-exit-code", "1", "--python", str(WORKER), "--"]
+
+
+class _Worker:
+    """One worker process; its own prints go to a log file."""
+
+    def __init__(self, command: Sequence[str], threads: int, log: IO[bytes]) -> None:
+        self.log = log
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen(
+            [*command, "--threads", str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+        )
+        if self._reply() is None:
+            code = self.process.wait()
+            raise InputError(f"Blender worker {' '.join(command)} did not start (exit code {code}); see {log.name}")
+
+    def _reply(self) -> dict[str, Any] | None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        return None
+
+    def ask(self, job: Job) -> dict[str, Any] | None:
+        """Send one job; None where the process died over it."""
+        assert self.process.stdin is not None
+        request = {"scene": job.scene, "key": job.key, "image": str(job.image), "labels": str(job.labels)}
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        return self._reply()
+
+    def close(self) -> None:
+        """End the process: kindly, then firmly."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            self.process.kill()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+def render(
+    jobs: Sequence[Job], *, log: Path, workers: int = 1, threads: int = 1, command: Sequence[str] | None = None
+) -> Iterator[Job]:
+    """Render jobs on worker processes and yield each when its files are whole, in any order.
+
+    A worker that dies is started again and its job repeated, at most three times. Pixels depend on the scene alone, not
+    on the number of workers or the order.
+
+    Args:
+        jobs: what to render.
+        workers: processes.
+        threads: render threads in each.
+        log: file that collects Blender's own prints.
+        command: the worker's command; by default `find_blender()`.
+
+    Raises:
+        MissingBackendError: Blender is not installed.
+        InputError: a worker does not start, refuses a scene, or dies over the same scene three times.
+    """
+    if not jobs:
+        return
+    start = list(command or find_blender())
+    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
+    results: queue.SimpleQueue[Job | Exception | None] = queue.SimpleQueue()
+    stop = threading.Event()
+    count = max(1, min(workers, len(jobs)))
+    with log.open("ab") as stream:
+        crew = [
+            threading.Thread(target=_serve, args=(start, threads, stream, waiting, results, stop)) for _ in range(count)
+        ]
+        for member in crew:
+            member.start()
+        try:
+            yield from _collect(results, count)
+        finally:
+            stop.set()
+            for member in crew:
+                member.join()
+
+
+def _collect(results: "queue.SimpleQueue[Job | Exception | None]", running: int) -> Iterator[Job]:
+    while running:
+        result = results.get()
+        if result is None:
+            running -= 1
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            yield result
+
+
+def _serve(command: list[str], threads: int, log: IO[bytes], waiting: "queue.SimpleQueue[Job]",
+           results: "queue.SimpleQueue[Job | Exception | None]", stop: threading.Event) -> None:  # fmt: skip
+    worker: _Worker | None = None
+    try:
+        while not stop.is_set():
+            try:
+                job = waiting.get_nowait()
+            except queue.Empty:
+                break
+            worker = _do(job, command, threads, log, worker)
+            results.put(job)
+    except Exception as error:  # handed to the caller's thread, which raises it
+        results.put(error)
+    finally:
+        if worker is not None:
+            worker.close()
+        results.put(None)
+
+
+def _do(job: Job, command: list[str], threads: int, log: IO[bytes], worker: _Worker | None) -> _Worker:
+    for _ in range(ATTEMPTS):
+        worker = worker or _Worker(command, threads, log)
+        reply = worker.ask(job)
+        if reply is not None and "error" in reply:
+            worker.close()
+            raise InputError(f"Blender worker refused {job.image.name}: {reply['error']}; see {log.name}")
+        if reply is not None and job.done:
+            return worker
+        worker.close()
+        worker = None
+    raise InputError(f"Blender worker died {ATTEMPTS} times over {job.image.name}; see {log.name}")
