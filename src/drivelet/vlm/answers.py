@@ -81,6 +81,37 @@ def scoring_branch(processor: ChatProcessor, text: str, choices: Sequence[str]) 
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingBranch:
+    """A question's branch for training: the decisions of the whole closed set, and the path of one answer.
+
+    `path[k]` is the branch node whose next token is `tokens[k]`; the last token is the end token.
+    """
+
+    nodes: tuple[Node, ...]
+    decisions: tuple[int, ...]
+    path: tuple[int, ...]
+    tokens: tuple[int, ...]
+    trie: AnswerTrie
+
+
+def training_branch(processor: ChatProcessor, text: str, choices: Sequence[str], answer: str) -> TrainingBranch:
+    """Return the branch that asks `text`, scores every choice, and spells `answer` up to the end token."""
+    asked = scoring_branch(processor, text, choices)
+    nodes, children = list(asked.nodes), {(n.parent, n.token): i for i, n in enumerate(asked.nodes)}
+    at, path, tokens = asked.decisions[0], [], (*processor.tokens(answer), processor.end_id)
+    for token in tokens:
+        path.append(at)
+        child = children.get((at, token))
+        if child is None and token != processor.end_id:
+            nodes.append(Node(token=token, parent=at))
+            child = len(nodes) - 1
+        at = child if child is not None else at
+    return TrainingBranch(
+        nodes=tuple(nodes), decisions=asked.decisions, path=tuple(path), tokens=tokens, trie=asked.trie
+    )
+
+
 def answer_branch(processor: ChatProcessor, text: str, answer: str) -> tuple[list[Node], int]:
     """Return the branch of a question followed by its answer and the end token, and how many tokens the answer takes."""
     answer_ids = [*processor.tokens(answer), processor.end_id]

@@ -1,0 +1,177 @@
+"""Distil a student with LoRA: the teacher's cached soft labels and the hard labels, one loss, answer tokens only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from drivelet.core.errors import InputError
+from drivelet.core.flow import write_json
+from drivelet.core.images import read_image
+from drivelet.core.progress import track
+from drivelet.core.rng import derive_seed, generator
+from drivelet.core.tables import read_rows
+from drivelet.distil.loss import answer_set_kl, hybrid_loss, top_k_tail_kl
+from drivelet.distil.soft_labels import TABLE
+from drivelet.distil.views import camera_noise
+from drivelet.vlm.answers import TrainingBranch, training_branch
+from drivelet.vlm.batch import collate, head, hidden_states, pack
+from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
+from drivelet.vlm.load import Loaded, load
+from drivelet.vlm.lora import LoraSettings, add_lora, merge_and_save
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilConfig:
+    """How to train the student.
+
+    Attributes:
+        alpha: weight of the soft term; 0 is plain fine-tuning on hard labels.
+        temperature: T of the soft term, one of those cached.
+        soft_target: `answers` for the exact distribution over the closed set, `tokens` for top-k + tail on the answer tokens
+            (teacher and student must share a tokenizer), `both` for their mean.
+        images_per_step: images in a batch; all their questions are packed.
+        augment: exposure, noise and JPEG variation on the student's side; the labels do not change.
+    """
+
+    alpha: float = 0.7
+    temperature: float = 2.0
+    soft_target: str = "answers"
+    steps: int = 300
+    images_per_step: int = 8
+    learning_rate: float = 2e-3
+    warmup: int = 20
+    augment: bool = True
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    checkpoint_every: int = 50
+    seed: int = 0
+
+
+def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path) -> Path:
+    """Train adapters on `soft_labels` (a folder of `cache_soft_labels`), merge them, and save the model in `out/model`.
+
+    Writes a checkpoint every `checkpoint_every` steps and goes on from it; the order of examples follows from the seed
+    and the step alone, so a resumed run equals an undisturbed one.
+
+    Raises:
+        InputError: the temperature was not cached, or the soft target is unknown.
+    """
+    groups = _examples(soft_labels / TABLE)
+    temperatures = _temperatures(groups, config, soft_labels)
+    loaded = load(student, dtype=torch.float32)
+    model = add_lora(loaded, config.lora, seed=derive_seed(config.seed, "lora") % 2**31)
+    model.train()
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.AdamW(list(parameters.values()), lr=config.learning_rate, weight_decay=0.0)
+    checkpoint = out / "checkpoint.safetensors"
+    start = load_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer)
+    losses = []
+    for step in track(range(start, config.steps), total=config.steps - start, what="training"):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _rate(config, step)
+        loss = _step_loss(config, loaded, model, groups, step, temperatures)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(float(loss.detach()))
+        if (step + 1) % config.checkpoint_every == 0:
+            save_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer, step=step + 1)
+    merge_and_save(model.eval(), loaded.path, out / "model")
+    write_json(out / "train.json", {"steps": config.steps, "images": len(groups), "last_losses": losses[-20:]})
+    checkpoint.unlink(missing_ok=True)
+    return out / "model"
+
+
+def _examples(table: Path) -> list[list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in read_rows(table):
+        groups.setdefault(row["image"], []).append(row)
+    return list(groups.values())
+
+
+def _temperatures(groups: Sequence[Sequence[Mapping[str, Any]]], config: DistilConfig, where: Path) -> int:
+    """Return the column of the configured temperature among the cached ones."""
+    from drivelet.core.flow import MANIFEST, read_json
+
+    if config.soft_target not in ("answers", "tokens", "both"):
+        raise InputError(f"soft_target {config.soft_target!r} is none of answers, tokens, both")
+    manifest = where / MANIFEST
+    cached = read_json(manifest)["config"]["temperatures"] if manifest.is_file() else [1.0, 2.0]
+    if config.soft_target != "answers" and config.temperature not in cached:
+        raise InputError(f"{where}: no soft labels at T={config.temperature}; cached are {cached}: set soft.temperatures")
+    return cached.index(config.temperature) if config.temperature in cached else 0
+
+
+def _rate(config: DistilConfig, step: int) -> float:
+    """Linear warm-up, then cosine to zero."""
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    progress = (step - config.warmup) / max(config.steps - config.warmup, 1)
+    return 0.5 * (1 + float(np.cos(np.pi * progress)))
+
+
+def _step_loss(
+    config: DistilConfig,
+    loaded: Loaded,
+    model: Any,
+    groups: Sequence[Sequence[Mapping[str, Any]]],
+    step: int,
+    temperature_column: int,
+) -> torch.Tensor:
+    rng = generator(config.seed, "distil", step)
+    items, asked = [], []
+    for row, index in enumerate(rng.integers(len(groups), size=config.images_per_step)):
+        image = read_image(groups[index][0]["image"])
+        image = camera_noise(rng, image) if config.augment and rng.random() < 0.7 else image
+        branches = [
+            training_branch(loaded.processor, e["text"], tuple(e["choices"]), e["answer"]) for e in groups[index]
+        ]
+        item = pack(loaded, image, [branch.nodes for branch in branches])
+        base = int((item.branch_BL == -1).sum())
+        for branch, example in zip(branches, groups[index], strict=True):
+            asked.append((row, base, branch, example))
+            base += len(branch.nodes)
+        items.append(item)
+    with torch.autocast(loaded.device.type, dtype=torch.bfloat16):
+        hidden_BLD = hidden_states(model, collate(items).to(loaded.device))
+        rows, positions = _positions(asked)
+        logits_NV = head(loaded.model)(hidden_BLD[rows, positions]).float()
+    sizes = [len(branch.decisions) + len(branch.path) for _, _, branch, _ in asked]
+    total, weights = torch.zeros(()), 0.0
+    for (_, _, branch, example), block_NV in zip(asked, logits_NV.split(sizes), strict=True):
+        total = total + example["weight"] * _example_loss(config, branch, example, block_NV, temperature_column)
+        weights += example["weight"]
+    return total / weights
+
+
+def _positions(asked: Sequence[tuple[int, int, TrainingBranch, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
+    rows, positions = [], []
+    for row, base, branch, _ in asked:
+        at = [base + node for node in (*branch.decisions, *branch.path)]
+        positions += at
+        rows += [row] * len(at)
+    return torch.tensor(rows), torch.tensor(positions)
+
+
+def _example_loss(
+    config: DistilConfig, branch: TrainingBranch, example: Mapping[str, Any], logits_NV: torch.Tensor, column: int
+) -> torch.Tensor:
+    """Return the hybrid loss of one question; `logits_NV` holds the decisions first, then the answer's path."""
+    decided_NV, path_NV = logits_NV.split([len(branch.decisions), len(branch.path)])
+    hard = torch.nn.functional.cross_entropy(path_NV, torch.tensor(branch.tokens))
+    soft = []
+    if config.alpha and config.soft_target in ("answers", "both"):
+        student_C = branch.trie.log_probs(decided_NV.log_softmax(-1))
+        teacher_C = torch.tensor(example["set_logp"])
+        soft.append(answer_set_kl(student_C, teacher_C, temperature=config.temperature))
+    if config.alpha and config.soft_target in ("tokens", "both"):
+        count = len(branch.tokens)
+        kept = [torch.tensor(example[name]).view(count, -1) for name in ("logits", "ids", "logsumexp")]
+        token_N = top_k_tail_kl(path_NV, kept[0], kept[1].long(), kept[2][:, column], temperature=config.temperature)
+        soft.append(token_N.mean())
+    mean_soft = torch.stack(soft).mean() if soft else torch.zeros(())
+    return hybrid_loss(mean_soft, hard, alpha=config.alpha, temperature=config.temperature)
