@@ -1,0 +1,55 @@
+"""The denoising objective of a diffusers pipeline, as its own scheduler's config states it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def noised(scheduler: Any, clean_BCHW: Tensor, noise_BCHW: Tensor, level_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mix noise into clean latents.
+
+    Args:
+        scheduler: a diffusers scheduler.
+        level_B: noise levels in (0, 1), the share of the scheduler's training range.
+
+    Returns:
+        (noisy latents, timesteps, target) where the target follows `prediction_type`: the clean latents (`sample`),
+        the noise (`epsilon`), the velocity (`v_prediction`, Salimans & Ho 2022) or noise - clean (`flow_prediction`).
+    """
+    config = scheduler.config
+    steps = int(config.num_train_timesteps)
+    shape = (-1, *([1] * (clean_BCHW.ndim - 1)))
+    if config.get("use_flow_sigmas", False):
+        timesteps_B = level_B * steps
+        keep, add = (1 - level_B).view(shape), level_B.view(shape)
+    else:
+        timesteps_B = (level_B * steps).long().clamp(0, steps - 1)
+        alpha_B = scheduler.alphas_cumprod.to(clean_BCHW.device)[timesteps_B]
+        keep, add = alpha_B.sqrt().view(shape), (1 - alpha_B).sqrt().view(shape)
+    noisy = keep * clean_BCHW + add * noise_BCHW
+    targets = {
+        "sample": clean_BCHW,
+        "epsilon": noise_BCHW,
+        "v_prediction": keep * noise_BCHW - add * clean_BCHW,
+        "flow_prediction": noise_BCHW - clean_BCHW,
+    }
+    return noisy, timesteps_B, targets[config.prediction_type]
+
+
+def denoising_loss(
+    unet: Any, scheduler: Any, clean_BCHW: Tensor, text_BTD: Tensor, *, generator: torch.Generator
+) -> Tensor:
+    """Mean squared error of the UNet's prediction at random noise levels (logit-normal, Esser et al. 2024)."""
+    draws = torch.randn(len(clean_BCHW), generator=generator)
+    level_B = torch.sigmoid(draws).clamp(1e-3, 0.999).to(clean_BCHW.device)
+    noise_BCHW = torch.randn(clean_BCHW.shape, generator=generator).to(clean_BCHW)
+    noisy, timesteps_B, target = noised(scheduler, clean_BCHW, noise_BCHW, level_B)
+    with torch.autocast(clean_BCHW.device.type, torch.bfloat16):
+        predicted = unet(noisy, timesteps_B, encoder_hidden_states=text_BTD).sample
+    return torch.nn.functional.mse_loss(predicted.float(), target)
+
+
+def pixels(images_BHWC: Any) -> Tensor:
+    """Turn uint8 images (B, H, W, 3) into floats (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(images_BHWC).permute(0, 3, 1, 2).float() / 127.5 - 1
