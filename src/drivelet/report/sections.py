@@ -1,0 +1,115 @@
+"""The optional parts of a report: JSON files that lie beside `summary.json`.
+
+| file | content |
+| --- | --- |
+| `samples.json` | [{"image", "caption", "answers": [{"task", "answer", "gold", "prob", "right"}]}], paths from here |
+| `painter.json` | rounds: [{"round", "generated", "kept", "rejections": {reason: count}, ...}] |
+| `labels.json` | [{"task", "accepted", "rejected": {reason: count}}], or one such record for all |
+| `quantisation.json` | records of the audit: one a task, width or module group |
+| `slices.json` | records of `drivelet.evaluate.slices.slice_scores` |
+| `caps.json` | the speed caps behind the recommended speed |
+| `config.json` | the whole configuration |
+
+Any other `*.json` is shown too, under its own name: a list of records as a table, an object as names and values.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivelet.core.errors import InputError
+from drivelet.report.tables import Table, number, records_table, tree_table
+
+_TITLES = {
+    "painter": ("Text-to-image loop", "Candidates of each round, and why the others were rejected."),
+    "labels": ("Pseudo-label ledger", "Every frame and field ends as accepted or rejected with its reason."),
+    "quantisation": ("Quantisation audit", "What 4 bits cost, task by task."),
+    "slices": ("Slices", "Accuracy on parts of the data; read small counts with their intervals."),
+    "caps": ("Speed caps", "The recommended speed is the least of the posted limit and every cap that applies."),
+    "config": ("Configuration", "Every setting of the run, defaults included."),
+}
+_LEFT_OUT = ("summary", "manifest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One optional part of the page; `rounds` is set where rejections can be drawn."""
+
+    name: str
+    title: str
+    text: str
+    table: Table
+    rounds: Sequence[Mapping[str, Any]] = ()
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read `folder/summary.json`.
+
+    Raises:
+        InputError: it is missing or no JSON object.
+    """
+    path = folder / "summary.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the output folder of a finished `drivelet run`")
+    summary = _read(path)
+    if not isinstance(summary, dict):
+        raise InputError(f"{path}: no JSON object; write it again with `drivelet run`")
+    return summary
+
+
+def load_sections(folder: Path) -> dict[str, Any]:
+    """Read every other `*.json` of the folder by its name without the ending; sample images become absolute paths.
+
+    Raises:
+        InputError: a file is no JSON.
+    """
+    found = {path.stem: _read(path) for path in sorted(folder.glob("*.json")) if path.stem not in _LEFT_OUT}
+    if "samples" in found:
+        found["samples"] = [sample | {"image": str(folder / sample["image"])} for sample in found["samples"]]
+    return found
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no JSON ({error}); remove it or write it again") from error
+
+
+def sections(extras: Mapping[str, Any]) -> list[Section]:
+    """Return the parts that have content: the known ones first, the configuration last."""
+    known = [name for name in _TITLES if name != "config"]
+    others = sorted(name for name in extras if name not in _TITLES)
+    return [_section(name, extras[name]) for name in [*known, *others, "config"] if extras.get(name)]
+
+
+def _section(name: str, content: Any) -> Section:
+    title, text = _TITLES.get(name, (name.replace("_", " ").capitalize(), ""))
+    rounds: Sequence[Mapping[str, Any]] = ()
+    if name == "painter":
+        rounds = content["rounds"] if isinstance(content, Mapping) else content
+        content = [_counted(each, "rejections", of=each.get("generated")) for each in rounds]
+    elif name == "labels":
+        records = [content] if isinstance(content, Mapping) else content
+        content = [_counted(each, "rejected") for each in records]
+    return Section(name=name, title=title, text=text, table=_table(content), rounds=rounds)
+
+
+def _counted(record: Mapping[str, Any], key: str, of: int | None = None) -> dict[str, Any]:
+    """Spread the counts by reason over columns, and say their share."""
+    counts = record.get(key) or {}
+    spread = {name: value for name, value in record.items() if name != key}
+    if of:
+        spread["rejection rate"] = sum(counts.values()) / of
+    return spread | {f"{key}: {reason}": count for reason, count in counts.items()}
+
+
+def _table(content: Any) -> Table:
+    if isinstance(content, Mapping):
+        return tree_table(content)
+    if isinstance(content, Sequence) and content and all(isinstance(record, Mapping) for record in content):
+        return records_table(content)
+    values = content if isinstance(content, list) else [content]
+    return Table(header=("value",), rows=tuple((number(value),) for value in values))
