@@ -76,10 +76,11 @@ def _manifest(path: Path, position: int, fields: Mapping[str, Field]) -> Source:
     rendered = (path.parent / "scenes.jsonl").is_file()
     candidates: list[Candidate] = []
     for row in read_manifest(path, tasks=fields):
-        origin = row.source.split(":")[0]
+        source = row.source.removeprefix("drivelet:")
+        origin = source.split(":")[0]
         if origin not in (*SYNTHETIC, "drive", "real"):
             origin = "render" if rendered else "real"
-        detail = row.source.removeprefix(origin).removeprefix(":")
+        detail = source.removeprefix(origin).removeprefix(":")
         group = row.group or row.path
         if origin in SYNTHETIC:
             group = f"{origin}{position}:{group}"
