@@ -14,7 +14,7 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]] | pa.Table, *, schema
     import lance
 
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=schema)
-    lance.write_dataset(table, str(path), mode="overwrite")
+    lance.write_dataset(table, str(path), mode="overwrite" if path.exists() else "create")
     return path
 
 

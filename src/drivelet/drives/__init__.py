@@ -1,0 +1,1 @@
+"""Reading the real world: videos, folders of images and their sensor logs, into the drive tables."""

@@ -1,0 +1,84 @@
+"""A folder of images as a drive: order from the names, times from `times.csv`, from the names, or from a frame rate."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from drivelet.core.artifacts import ImageArray
+from drivelet.core.errors import InputError
+from drivelet.core.images import SUFFIXES, read_image
+
+TIMES = "times.csv"
+EPOCH_UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+"""(at least, seconds a unit): integer names this large are times since 1970 in ns, us or ms."""
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the folder's images in the order of the numbers in their names."""
+    files = [path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES]
+    return sorted(files, key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", path.name)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def image_times(folder: Path, files: Sequence[Path], *, fps: float) -> list[float]:
+    """Return seconds from the first image for every file.
+
+    Taken from `times.csv` (`file,timestamp_s`) where there is one, from names such as `1506500000123456789.png` (time
+    since 1970) or `12.350.png` (seconds), else evenly at `fps`.
+
+    Raises:
+        InputError: `times.csv` lacks a column or a file, or its times do not rise.
+    """
+    if (folder / TIMES).is_file():
+        times = _from_csv(folder / TIMES, files)
+        where = str(folder / TIMES)
+    else:
+        times = _from_names(files) or [index / fps for index in range(len(files))]
+        where = f"{folder}: image names"
+    if any(late <= early for early, late in pairwise(times)):
+        raise InputError(f"{where}: times do not rise from image to image; correct or remove them")
+    return [time - times[0] for time in times]
+
+
+def _from_csv(path: Path, files: Sequence[Path]) -> list[float]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        if not {"file", "timestamp_s"} <= set(reader.fieldnames or ()):
+            raise InputError(f"{path}: header must be file,timestamp_s")
+        try:
+            known = {str(row["file"]): float(row["timestamp_s"] or "") for row in reader}
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; every timestamp_s must be a number of seconds") from error
+    missing = [file.name for file in files if file.name not in known]
+    if missing:
+        raise InputError(f"{path}: no time for {missing[0]} ({len(missing)} images without); add a row for each image")
+    return [known[file.name] for file in files]
+
+
+def _from_names(files: Sequence[Path]) -> list[float]:
+    stems = [file.stem for file in files]
+    if all(re.fullmatch(r"\d+\.\d+", stem) for stem in stems):
+        return [float(stem) for stem in stems]
+    if not all(stem.isdecimal() for stem in stems):
+        return []
+    numbers = [int(stem) for stem in stems]
+    scale = next((unit for least, unit in EPOCH_UNITS if numbers[0] >= least), None)
+    return [(number - numbers[0]) * scale for number in numbers] if scale else []
+
+
+def read_images(
+    files: Sequence[Path], times: Sequence[float], indices: Sequence[int]
+) -> Iterator[tuple[int, float, ImageArray]]:
+    """Yield (index, seconds, RGB image) for the wanted indices in ascending order; damaged images are left out."""
+    for index in sorted({index for index in indices if 0 <= index < len(files)}):
+        try:
+            image = read_image(files[index])
+        except InputError:
+            continue
+        yield index, times[index], image
