@@ -67,16 +67,23 @@ def render_frames(config: RenderConfig, *, gold: Gold, out: Path) -> Path:
     """
     size = (config.width, config.height)
     scenes = [sample_scene(config.seed, i, config.domain, size=size) for i in range(config.num_frames)]
-    jobs = _jobs(scenes, out)
+    jobs = frame_jobs(scenes, out)
     splits = [split_of(config, i) for i in range(config.num_frames)]
+    render_missing(jobs, workers=config.workers, log=out / "blender.log")
+    write_manifest(out / "manifest.csv", label_rows(jobs, splits=splits, gold=gold, out=out))
+    return out / "manifest.csv"
+
+
+def render_missing(jobs: Sequence[blender.Job], *, workers: int, log: Path) -> None:
+    """Render those jobs whose files are not there yet, beneath a progress bar."""
     missing = [job for job in jobs if not job.done]
-    finished = blender.render(missing, workers=config.workers, log=out / "blender.log")
+    finished = blender.render(missing, workers=workers, log=log)
     for _ in track(finished, total=len(missing), what="render"):
         continue
-    return write_labels(jobs, splits=splits, gold=gold, out=out)
 
 
-def _jobs(scenes: Sequence[dict[str, Any]], out: Path) -> list[blender.Job]:
+def frame_jobs(scenes: Sequence[dict[str, Any]], out: Path) -> list[blender.Job]:
+    """One job a scene, with its files `frames/000000.png` and `labels/000000.json` below `out`."""
     for name in ("frames", "labels"):
         (out / name).mkdir(parents=True, exist_ok=True)
     return [
@@ -91,10 +98,10 @@ def split_of(config: RenderConfig, index: int) -> str:
     return "test" if draw < config.test else "val" if draw < config.test + config.val else "train"
 
 
-def write_labels(
+def label_rows(
     jobs: Sequence[blender.Job], *, splits: Sequence[str], gold: Gold, out: Path, group: str | None = None
-) -> Path:
-    """Finish the scenes of rendered jobs and write `scenes.jsonl` and `manifest.csv`.
+) -> list[Row]:
+    """Finish the scenes of rendered jobs, write `out/scenes.jsonl` and return a row for each frame and field.
 
     `group` names what all frames share (a drive); by default each scene is its own group.
     """
@@ -107,8 +114,7 @@ def write_labels(
             stream.write(json.dumps(record) + "\n")
             rows += _rows(record, gold(record), job.image, split, group or record["id"])
     partial.replace(out / "scenes.jsonl")
-    write_manifest(out / "manifest.csv", rows)
-    return out / "manifest.csv"
+    return rows
 
 
 def _rows(record: Mapping[str, Any], answers: Mapping[str, str], image: Path, split: str, group: str) -> list[Row]:

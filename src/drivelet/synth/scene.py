@@ -12,6 +12,8 @@ from drivelet.synth.build import Builder, pick
 from drivelet.synth.domain import DomainConfig
 
 SIZE = (320, 192)
+RETRO = {"day": 0.0, "dusk": 0.06, "night": 0.12}
+"""How much signs and cone bands shine by themselves: headlights on retroreflective sheeting."""
 CONE_RANGE = {"0": (0, 0), "1-2": (1, 2), "3-5": (3, 5), "6-10": (6, 10), ">10": (11, 16)}
 
 
@@ -31,8 +33,8 @@ def sample_scene(seed: int, index: int, domain: DomainConfig, *, size: tuple[int
     """
     rng = generator(seed, "scene", index)
     light, weather = pick(rng, domain.light), pick(rng, domain.weather)
-    road, camera = _road_and_camera(rng, domain, size)
-    b = Builder(rng=rng, retro={"day": 0.0, "dusk": 0.06, "night": 0.12}[light])
+    road, camera = road_and_camera(rng, domain, size)
+    b = Builder(rng=rng, retro=RETRO[light])
     lamp = pick(rng, domain.lamp)
     mount = pick(rng, domain.mount)
     junction, signal_y = _junction(rng, domain, road, lamp, mount)
@@ -61,9 +63,10 @@ def sample_scene(seed: int, index: int, domain: DomainConfig, *, size: tuple[int
     }  # fmt: skip
 
 
-def _road_and_camera(
+def road_and_camera(
     rng: np.random.Generator, domain: DomainConfig, size: tuple[int, int]
 ) -> tuple[furniture.Road, dict[str, Any]]:
+    """Draw the road with the ego's lane, and a camera behind the windscreen."""
     hfov = float(rng.uniform(42, 54))
     lanes = int(pick(rng, domain.lanes))
     lane = int(rng.choice(lanes, p=np.arange(1, lanes + 1) / sum(range(1, lanes + 1))))

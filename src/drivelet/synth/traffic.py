@@ -76,8 +76,10 @@ def head(b: Builder, at: Point, state: str, *, scale: float, yaw: float, governs
             b.part("lamp", spot, size, DARK[name], yaw=yaw, index=index)
 
 
-def signals(b: Builder, config: DomainConfig, road: Road, state: str, mount: str, y: float) -> None:
-    """The lights that face the ego road at distance `y`.
+def signals(
+    b: Builder, config: DomainConfig, road: Road, state: str, mount: str, y: float, *, others: bool = True
+) -> None:
+    """The lights that face the ego road at distance `y`; without `others`, only those that govern the ego lane.
 
     The rule: where lights hang over lanes, the one over the ego lane governs and the others control their own lanes;
     where a light stands on a pole at the right edge it governs, and its twin on the left repeats it.
@@ -89,8 +91,10 @@ def signals(b: Builder, config: DomainConfig, road: Road, state: str, mount: str
     if mount == "pole":
         _pole_signals(b, config, road, state, y, scale, style, yaw)
     else:
-        _hung_signals(b, config, road, state, mount, y, scale, style, yaw)
-    if rng.random() < config.extra_heads * 0.6:  # lights of the crossing street, seen from the side or from behind
+        _hung_signals(b, config, road, state, mount, y, scale, style, yaw, others)
+    if (
+        others and rng.random() < config.extra_heads * 0.6
+    ):  # lights of the crossing street, seen from the side or from behind
         turn = float(rng.choice([90.0, -90.0, 180.0]))
         x = float(rng.choice([-1, 1])) * (road.half + rng.uniform(0.8, 1.6))
         z = float(rng.uniform(2.6, 3.4))
@@ -111,7 +115,7 @@ def _pole_signals(
 
 
 def _hung_signals(b: Builder, config: DomainConfig, road: Road, state: str, mount: str, y: float, scale: float,
-                  style: Color, yaw: float) -> None:  # fmt: skip
+                  style: Color, yaw: float, others: bool) -> None:  # fmt: skip
     rng = b.rng
     z = float(rng.uniform(4.7, 5.5))
     level = bool(rng.random() < 0.08)
@@ -127,7 +131,7 @@ def _hung_signals(b: Builder, config: DomainConfig, road: Road, state: str, moun
         b.part("box", (0, y + 0.3, top), (2 * road.half + 3, 0.035, 0.035), BLACK)
     for lane in range(road.lanes):
         governs = lane == road.lane
-        if not governs and rng.random() > config.extra_heads + 0.2:
+        if not governs and (not others or rng.random() > config.extra_heads + 0.2):
             continue
         same = governs or rng.random() < 0.45
         shown = state if same else str(rng.choice(OTHER_STATE[state]))
@@ -238,10 +242,17 @@ def other_sign(b: Builder, road: Road, y: float) -> None:
 # ------------------------------------------------------------------------------------------------------- cones
 
 
-def cones(b: Builder, config: DomainConfig, road: Road, count: int, narrowing: bool) -> None:
-    """`count` cones in one of the patterns of work zones; narrowing ones stand inside the ego lane."""
+def cones(
+    b: Builder, config: DomainConfig, road: Road, count: int, narrowing: bool, *, pattern: str | None = None
+) -> None:
+    """`count` cones in one of the patterns of work zones; narrowing ones stand inside the ego lane.
+
+    `pattern` (edge, roadside, pair, taper, gate, across) is drawn where it is not given.
+    """
     rng = b.rng
-    if narrowing:
+    if pattern is not None:
+        narrowing = pattern in ("taper", "gate", "across")
+    elif narrowing:
         pattern = str(rng.choice(["taper", "gate", "across"] if count > 1 else ["across"]))
     else:
         pattern = str(rng.choice(["edge", "roadside", "edge"] if count < 9 else ["edge", "roadside", "pair"]))

@@ -11,9 +11,9 @@
 
 A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`; the answer is `{"image": path,
 "seconds": s}` or `{"image": path, "error": text}`. Both files are written under a temporary name and renamed, labels
-first, so that a file with its final name is always whole. The scene's `parts` place meshes of a pool that is built once:
-`{"asset", "at": [x, y, z] m, "yaw": degrees, "roll": degrees, "scale": [x, y, z], "color": [r, g, b], "glow": float,
-"index": instance id}`. Coordinates: x right, y forward, z up, in metres.
+first, so that a file with its final name is always whole. The scene's `parts` place meshes of a pool that is built
+once: `{"asset", "at": [x, y, z] m, "yaw": degrees, "roll": degrees, "scale": [x, y, z], "color": [r, g, b],
+"glow": float, "index": instance id}`. Coordinates: x right, y forward, z up, in metres.
 
 The label file is `{"key": the request's, "objects": {instance id: {"pixels": visible pixels, "box": [x0, y0, x1, y1]
 visible, "amodal": the same of the whole object inside the picture, "area": pixels of its convex hull there}}}`.
@@ -228,6 +228,8 @@ class Stage:
             world = np.array(member.matrix_world)
             seen = (points @ world[:3, :3].T + world[:3, 3]) @ view[:3, :3].T + view[:3, 3]
             seen = seen[seen[:, 2] < -0.2]
+            if not len(seen):
+                continue
             uv = np.array([width, height]) / 2 + focal * seen[:, :2] / seen[:, 2:] * (-1, 1)
             found.setdefault(part["index"], []).append(uv)
         return {key: np.concatenate(parts) for key, parts in found.items()}
