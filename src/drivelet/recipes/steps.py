@@ -1,0 +1,141 @@
+"""The joints between rooms: each function hands what one room made to the next. Commands and the loop share them."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from drivelet import tasks
+from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
+from drivelet.core.errors import InputError
+from drivelet.core.images import SUFFIXES, read_image
+from drivelet.core.manifest import Row, read_manifest, write_manifest
+from drivelet.drives.frames import read_frames
+from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
+from drivelet.prompts.library import canonical, render_question
+from drivelet.prompts.router import SignalRouter, load_router
+from drivelet.prompts.signals import image_signals
+from drivelet.recipes.config import PredictConfig
+from drivelet.runtime.predict import Ask, Picture
+
+
+def asker(fields: Mapping[str, Field], prompts: Path | None) -> Ask:
+    """Return what turns an image into questions: the router of a prompts folder, or every canonical question."""
+    router = load_router(prompts, fields) if prompts else None
+    plain = {prompt.field: prompt for prompt in canonical(fields)}
+
+    def ask(image: ImageArray, names: Sequence[str], sensor: str) -> Mapping[str, Question | None]:
+        chosen: Mapping[str, Prompt | None] = router.route(image_signals(image)) if router else plain
+        return {
+            name: render_question(prompt, fields[name], sensor) if (prompt := chosen[name]) else None for name in names
+        }
+
+    return ask
+
+
+def training_question(router: SignalRouter, signals: Mapping[str, float], row: Row, field: Field) -> Question:
+    """Return the question that a training row is asked: the router's prompt, never left out."""
+    prompt = router.route({**signals, f"previous:{field.name}": 1.0})[field.name]
+    if prompt is None:
+        raise ValueError(f"{field.name}: the router left out a field that was seen before")
+    return render_question(prompt, field, row.sensor)
+
+
+def pictures(source: Path, fields: Mapping[str, Field], names: Sequence[str]) -> list[Picture] | Iterator[Picture]:
+    """Return what `predict` answers: an image, a folder of images, a video, or a manifest's images.
+
+    Raises:
+        InputError: nothing that can be answered is there.
+    """
+    if source.is_dir():
+        found = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise InputError(f"{source}: no image in this folder; give a folder of images, an image, a video or a manifest")
+        return [_still(path, names) for path in found]
+    if not source.is_file():
+        raise InputError(f"{source}: no such file or folder; give an image, a folder, a video or a manifest")
+    if source.suffix.lower() == ".csv":
+        return _listed(source, fields, names)
+    if source.suffix.lower() in VIDEO_SUFFIXES:
+        return (_video_frame(source, index, image, names) for index, _, image in read_frames(source))
+    if source.suffix.lower() in SUFFIXES:
+        return [_still(source, names)]
+    raise InputError(f"{source}: neither an image, a video nor a manifest by its name; rename it or convert it")
+
+
+def _still(path: Path, names: Sequence[str], sensor: str = "", given: str | None = None) -> Picture:
+    return Picture(
+        path=given or str(path), frame=None, fields=tuple(names), read=lambda: read_image(path), sensor=sensor
+    )
+
+
+def _video_frame(source: Path, index: int, image: ImageArray, names: Sequence[str]) -> Picture:
+    return Picture(path=str(source), frame=index, fields=tuple(names), read=lambda: image)
+
+
+def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -> list[Picture]:
+    """One picture an image, asked for the fields of its rows (all of them where a row names none)."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    for row in read_manifest(manifest, tasks=fields, need_labels=False):
+        wanted = asked.setdefault((row.path, row.sensor), [])
+        wanted += [name for name in ([row.task] if row.task else names) if name not in wanted and name in names]
+    return [_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted]
+
+
+def measure(
+    config: PredictConfig, *, model: Path, manifest: Path, prompts: Path | None, key: str, out: Path
+) -> Path:
+    """Predict a manifest in a process of its own, so that its peak memory is the model's; write `out/preds.jsonl`.
+
+    `key` only enters the stage's key (a name may stand for several models).
+    """
+    command = [sys.executable, "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", str(out / "preds.jsonl")]
+    command += ["--prompts", str(prompts)] if prompts else []
+    command += ["--blind"] if config.blind else []
+    command += ["--threads", str(config.threads)] if config.threads else []
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 2:
+        raise InputError(done.stderr.strip().splitlines()[-1])
+    if done.returncode:
+        raise RuntimeError(f"predict {key} failed:\n{done.stderr}")
+    return out / "preds.jsonl"
+
+
+def split_real(config: Mapping[str, Any], *, images: Sequence[Path], out: Path) -> Path:
+    """Write `out/train.csv` (train rows) and `out/test.csv` (val and test rows, as test): real val rows only measure."""
+    fields = tasks.fields()
+    rows = [row for path in images for row in read_manifest(path, tasks=fields)]
+    train = [row for row in rows if row.split == "train"]
+    test = [replace(row, split="test") for row in rows if row.split != "train"]
+    if not train or not test:
+        raise InputError(f"{images[0]}: a manifest for `run` needs rows of split train and of split val or test")
+    write_manifest(out / "train.csv", train)
+    write_manifest(out / "test.csv", test)
+    return out
+
+
+def only_split(config: Mapping[str, str], *, manifest: Path, out: Path) -> Path:
+    """Write `out/manifest.csv` with one split of a manifest."""
+    rows = [row for row in read_manifest(manifest, tasks=tasks.fields()) if row.split == config["split"]]
+    if not rows:
+        raise InputError(f"{manifest}: no row of split {config['split']}")
+    write_manifest(out / "manifest.csv", rows)
+    return out
+
+
+def sample_rows(rows: Sequence[Row], count: int, *, seed: int) -> list[Row]:
+    """Return at most `count` rows, spread evenly over (field, label), in a seeded order."""
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    strata: dict[tuple[str, str], list[Row]] = {}
+    for row in order:
+        strata.setdefault((row.task, row.label), []).append(row)
+    chosen: list[Row] = []
+    while len(chosen) < min(count, len(rows)):
+        for bucket in strata.values():
+            if bucket and len(chosen) < count:
+                chosen.append(bucket.pop())
+    return chosen
