@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
 from drivelet.core.errors import InputError
 from drivelet.quantise.answers import ANSWER_MASK, answer_log_probs, answer_positions, token_weights, valid_tokens
-from drivelet.quantise.awq import fold, fold_group, quantise_groups
+from drivelet.quantise.awq import fold, fold_group, quantise_groups, round_group, scaled_gram
 from drivelet.quantise.calibrate import calibrate
 from drivelet.quantise.decoder import find_groups
 from drivelet.quantise.quantise import AwqConfig, quantise, quantise_model
@@ -350,3 +350,31 @@ def test_rounded_weights_stay_in_the_model(batches: list[dict[str, torch.Tensor]
     for item in rounded:
         for name, weight in item.weights.items():
             assert torch.equal(model.get_submodule(name).weight, weight.dequantise())
+
+
+def test_grams_follow_the_folded_inputs(batches: list[dict[str, torch.Tensor]]) -> None:
+    model = tiny_model()
+    groups = find_groups(model)
+    rounding = Rounding(bits=3, group_size=32)
+    calibration = calibrate(model, groups, batches, search_tokens=96, gram_group_size=32)
+    folded = [fold_group(group, calibration.stats[group.path], rounding, grid=10) for group in groups]
+    again = calibrate(model, groups, batches, search_tokens=96, gram_group_size=32)
+    assert sum(item.alpha is not None for item in folded) >= 4
+    for item in folded:
+        wanted_GKK = again.stats[item.group.path].gram_GKK
+        assert wanted_GKK is not None
+        torch.testing.assert_close(scaled_gram(item), wanted_GKK, rtol=1e-3, atol=1e-4 * float(wanted_GKK.max()))
+
+
+def test_clipping_that_hurts_the_parent_is_dropped(batches: list[dict[str, torch.Tensor]]) -> None:
+    model = tiny_model()
+    groups = find_groups(model)
+    rounding = Rounding(bits=4, group_size=32)
+    calibration = calibrate(model, groups, batches, search_tokens=96, gram_group_size=32)
+    group, stats = groups[3], calibration.stats[groups[3].path]
+    # Inputs that were never there: only one channel of each group would seem to matter.
+    stats.gram_GKK = torch.zeros(4, 32, 32)
+    stats.gram_GKK[:, 0, 0] = 1.0
+    rounded = round_group(fold_group(group, stats, rounding, grid=0), rounding, clip=True)
+    assert not rounded.clipped
+    assert rounded.error == pytest.approx(rounded.error_rtn, rel=1e-4)

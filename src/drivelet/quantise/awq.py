@@ -13,7 +13,7 @@ from torch import nn
 
 from drivelet.core.errors import InputError
 from drivelet.quantise.calibrate import GroupStats
-from drivelet.quantise.clip import search_clip
+from drivelet.quantise.clip import CHUNK_VALUES, search_clip
 from drivelet.quantise.decoder import FusedGroup
 from drivelet.quantise.rounding import QuantisedWeight, Rounding, fake_quantise, quantise_weight
 
@@ -67,7 +67,7 @@ def quantise_groups(
         clip: also search how far each range may be clipped.
     """
     folded = [fold_group(group, stats[group.path], rounding, grid=grid) for group in groups]
-    return [_round_group(item, rounding, clip=clip) for item in folded]
+    return [round_group(item, rounding, clip=clip) for item in folded]
 
 
 @torch.no_grad()
@@ -142,7 +142,9 @@ def _fold_norm(norm: nn.Module, scale_N: torch.Tensor, where: str) -> torch.Tens
     return applied_N
 
 
-def _round_group(folded: Folded, rounding: Rounding, *, clip: bool) -> RoundedGroup:
+@torch.no_grad()
+def round_group(folded: Folded, rounding: Rounding, *, clip: bool) -> RoundedGroup:
+    """Round a folded group in place, with clipped ranges where they lower the parent's output error."""
     group = folded.group
     inputs = [(call.inputs / folded.scale_N).to(call.inputs.dtype) for call in folded.stats.calls]
     plain = {name: quantise_weight(linear.weight, rounding) for name, linear in group.linears.items()}
@@ -151,7 +153,7 @@ def _round_group(folded: Folded, rounding: Rounding, *, clip: bool) -> RoundedGr
         shrunk = dict(plain)
         for name in group.clipped:
             weight_ON = group.linears[name].weight
-            shrink_OG = search_clip(weight_ON, _scaled_gram(folded), rounding)
+            shrink_OG = search_clip(weight_ON, scaled_gram(folded), rounding)
             shrunk[name] = quantise_weight(weight_ON, rounding, shrink_OG=shrink_OG)
         shrunk_error = _rounded_error(folded, inputs, shrunk)
         # Each quantisation group's error went down, their sum through the parent need not.
@@ -169,7 +171,8 @@ def _round_group(folded: Folded, rounding: Rounding, *, clip: bool) -> RoundedGr
     )
 
 
-def _scaled_gram(folded: Folded) -> torch.Tensor:
+def scaled_gram(folded: Folded) -> torch.Tensor:
+    """Return the Gram matrices of the inputs as they are after folding, shape (G, K, K)."""
     gram_GKK = folded.stats.gram_GKK
     if gram_GKK is None:
         raise ValueError("no Gram matrices were gathered")
@@ -180,12 +183,22 @@ def _scaled_gram(folded: Folded) -> torch.Tensor:
 def _scaled_error(
     group: FusedGroup, stats: GroupStats, outputs: Sequence[torch.Tensor], scale_N: torch.Tensor, rounding: Rounding
 ) -> float:
-    trial = {}
-    for name, linear in group.linears.items():
-        rounded_ON = fake_quantise(linear.weight.float() * scale_N, rounding, scale_dtype=linear.weight.dtype)
-        trial[name] = (rounded_ON / scale_N).to(linear.weight.dtype)
+    trial = {name: _trial_weight(linear.weight, scale_N, rounding) for name, linear in group.linears.items()}
     with swapped_weights(group.linears, trial):
         return _output_error(group, stats, [call.inputs for call in stats.calls], outputs)
+
+
+def _trial_weight(weight_ON: torch.Tensor, scale_N: torch.Tensor, rounding: Rounding) -> torch.Tensor:
+    """Return the weight rounded under a scale and divided by it again, in the weight's dtype.
+
+    It goes by rows: float32 copies of a whole 7B matrix spend more time in the allocator than in arithmetic.
+    """
+    trial_ON = torch.empty_like(weight_ON)
+    size = max(1, CHUNK_VALUES // weight_ON.shape[1])
+    for given_ON, wanted_ON in zip(weight_ON.split(size), trial_ON.split(size), strict=True):
+        rounded_ON = fake_quantise(given_ON.float() * scale_N, rounding, scale_dtype=weight_ON.dtype)
+        wanted_ON.copy_(rounded_ON.div_(scale_N))
+    return trial_ON
 
 
 def _rounded_error(folded: Folded, inputs: Sequence[torch.Tensor], weights: Mapping[str, QuantisedWeight]) -> float:

@@ -6,7 +6,7 @@ from drivelet.quantise.rounding import Rounding, fake_quantise
 
 STEPS = 10
 STEP = 0.05
-CHUNK_VALUES = 1 << 22
+CHUNK_VALUES = 1 << 20
 
 
 def search_clip(weight_ON: torch.Tensor, gram_GKK: torch.Tensor, rounding: Rounding) -> torch.Tensor:
