@@ -83,6 +83,14 @@ def test_a_clean_signal_leaves_out_what_the_oracle_leaves_out() -> None:
     assert report["always"] == {"recall": 1.0, "left_out": 0.0, "tokens": 10.0}
 
 
+def test_a_signal_that_a_detector_adds_is_used() -> None:
+    rows, signals = frames([(True, 1.0)] * 60 + [(False, 1.0)] * 40)
+    more = {row.path: signals[row.path] | {"detector": float(row.label == "red")} for row in rows}
+    assert calibrate(RouterConfig(), rows=rows, signals=signals, fields=STATE) == {}
+    rules = calibrate(RouterConfig(), rows=rows, signals=more, fields=STATE)
+    assert rules == {NAME: PresenceRule(signal="detector", threshold=1.0)}
+
+
 def test_few_examples_or_one_hard_source_keep_the_field_asked() -> None:
     rows, signals = frames([(True, 5.0)] * 40 + [(False, 0.1)] * 40)
     assert calibrate(RouterConfig(), rows=rows, signals=signals, fields=STATE) == {}

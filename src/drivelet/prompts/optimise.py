@@ -29,6 +29,7 @@ def optimise(
     val: Sequence[Row],
     read_image: Callable[[str], ImageArray],
     out: Path,
+    signals_of: Callable[[ImageArray], Mapping[str, float]] = image_signals,
 ) -> Path:
     """Search the library's edits for a better prompt a field, and calibrate the router.
 
@@ -47,6 +48,7 @@ def optimise(
         val: rows to accept on; of other drives than train.
         read_image: reads an image by path.
         out: folder to write to: `prompts.json`, `router.json`, `search.json`, `gaps.json`.
+        signals_of: what the router will know of an image; a detector's scores may be added to the image statistics.
 
     Returns:
         The path of `out/prompts.json`.
@@ -65,7 +67,7 @@ def optimise(
     run_rounds(search, library)
     both = [replace(row, split=split) for split, rows in (("train", train), ("val", val)) for row in rows]
     paths = sorted({row.path for row in both})
-    signals = {path: image_signals(read_image(path)) for path in track(paths, total=len(paths), what="signals")}
+    signals = {path: signals_of(read_image(path)) for path in track(paths, total=len(paths), what="signals")}
     base = [compose(form, fields[name]) for name, form in search.forms.items()]
     variants = try_variants(search, library, signals)
     prompts = [*base, *variants]

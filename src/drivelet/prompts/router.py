@@ -12,12 +12,11 @@ from drivelet.core.artifacts import UNKNOWN, Field, Prompt
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row
 from drivelet.prompts.library import base_entries, load_library, render_question
-from drivelet.prompts.signals import SIGNALS
 
 FILE = "router.json"
 ELEMENTS: Mapping[str, tuple[str, str, float]] = {
-    "night": ("brightness", "below", 60.0),
-    "fog": ("contrast", "below", 22.0),
+    "night": ("brightness", "below", 90.0),
+    "fog": ("contrast", "below", 24.0),
     "lamp": ("lamp", "above", 0.2),
     "cone": ("orange", "above", 1.0),
     "sign": ("plate", "above", 2.0),
@@ -125,7 +124,8 @@ def calibrate(
 ) -> dict[str, PresenceRule]:
     """Return for each field the rule that leaves out most train frames at the wanted recall, where there is one.
 
-    The threshold is the largest that keeps the recall on train in every source with enough frames; the rule must then
+    Every signal that all frames have is tried: image statistics, or what a detector or another model adds to them. The
+    threshold is the largest that keeps the recall on train in every source with enough frames; the rule must then
     hold the recall on val (where val has such frames). Otherwise the field has no rule and is always asked.
     """
     rules: dict[str, PresenceRule] = {}
@@ -151,7 +151,8 @@ def _rules(config: RouterConfig, train: Iterable[tuple[Row, bool]], signals: All
             present[""].append(row)
     pools = [rows for source, rows in present.items() if source == "" or len(rows) >= config.min_source]
     rules: list[PresenceRule] = []
-    for signal in SIGNALS:
+    names = set.intersection(*(set(signals[row.path]) for pool in pools for row in pool))
+    for signal in sorted(names):
         values = [sorted(signals[row.path][signal] for row in pool) for pool in pools]
         missed = [math.floor((1 - config.min_recall) * len(pool) + 1e-9) for pool in pools]
         threshold = min(pool[count] for pool, count in zip(values, missed, strict=True))
