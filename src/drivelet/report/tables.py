@@ -62,7 +62,7 @@ def summary_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         scores = task_scores(row)
         measured = [number(scores.get(task, {}).get("score")) for task in tasks]
-        costs = [number(row.get(key), 1) for key in ("fps", "weight_mb", "peak_rss_mb")]
+        costs = [NOTHING if row.get(key) is None else f"{row[key]:.1f}" for key in ("fps", "weight_mb", "peak_rss_mb")]
         cells.append((row["name"], *measured, with_interval(row["average"]), *costs))
     header = ("model", *tasks, "average [95% interval]", "frames/s", "weights MB", "peak RSS MB")
     return Table(header=header, rows=tuple(cells))
