@@ -87,8 +87,8 @@ class CropClassifier:
         return self
 
     def save(self, path: Path) -> Path:
-        """Write the weights and the answers as one safetensors file."""
-        state = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
+        """Write the weights in 16 bit and the answers as one safetensors file."""
+        state = {name: tensor.half().contiguous() for name, tensor in self.network.state_dict().items()}
         save_file(state, str(path), metadata={"answers": json.dumps(self.answers)})
         return path
 

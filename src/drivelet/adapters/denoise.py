@@ -38,16 +38,36 @@ def noised(scheduler: Any, clean_BCHW: Tensor, noise_BCHW: Tensor, level_B: Tens
 
 
 def denoising_loss(
-    unet: Any, scheduler: Any, clean_BCHW: Tensor, text_BTD: Tensor, *, generator: torch.Generator
+    unet: Any,
+    scheduler: Any,
+    clean_BCHW: Tensor,
+    text_BTD: Tensor,
+    *,
+    generator: torch.Generator,
+    weight_BCHW: Tensor | None = None,
 ) -> Tensor:
-    """Mean squared error of the UNet's prediction at random noise levels (logit-normal, Esser et al. 2024)."""
+    """Mean squared error of the UNet's prediction at random noise levels (logit-normal, Esser et al. 2024).
+
+    `weight_BCHW` weighs the squared errors; equal weights if None.
+    """
     draws = torch.randn(len(clean_BCHW), generator=generator)
     level_B = torch.sigmoid(draws).clamp(1e-3, 0.999).to(clean_BCHW.device)
     noise_BCHW = torch.randn(clean_BCHW.shape, generator=generator).to(clean_BCHW)
     noisy, timesteps_B, target = noised(scheduler, clean_BCHW, noise_BCHW, level_B)
     with torch.autocast(clean_BCHW.device.type, torch.bfloat16):
         predicted = unet(noisy, timesteps_B, encoder_hidden_states=text_BTD).sample
-    return torch.nn.functional.mse_loss(predicted.float(), target)
+    squared = (predicted.float() - target) ** 2
+    return squared.mean() if weight_BCHW is None else (squared * weight_BCHW).mean()
+
+
+def colour_weight(pixels_BCHW: Tensor, strength: float) -> Tensor:
+    """Return 1 + strength * chroma of each pixel, over all channels, scaled to a mean of 1.
+
+    A lit lamp is about thirty pixels of a picture: without more weight the loss hardly notices which colour it has.
+    """
+    chroma = (pixels_BCHW.amax(dim=1, keepdim=True) - pixels_BCHW.amin(dim=1, keepdim=True)) / 2
+    weight = (1 + strength * chroma).expand_as(pixels_BCHW)
+    return weight / weight.mean()
 
 
 def pixels(images_BHWC: Any) -> Tensor:

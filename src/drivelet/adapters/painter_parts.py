@@ -178,7 +178,7 @@ def small_pipeline(
     seed: int,
     channels: tuple[int, int] = (64, 160),
     size: int = 64,
-    text_width: int = 160,
+    text_width: int = 128,
     max_length: int = 16,
 ) -> StableDiffusionPipeline:
     """Build a `StableDiffusionPipeline` of random weights for `size` x `size` images that predicts clean images.

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drivelet.adapters.denoise import denoising_loss, pixels
+from drivelet.adapters.denoise import colour_weight, denoising_loss, pixels
 from drivelet.adapters.diffusers import save_pipeline
-from drivelet.adapters.painter_parts import fold
+from drivelet.adapters.painter_parts import FOLD, fold
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.rng import derive_seed
 
@@ -22,15 +22,22 @@ Batch = tuple[list[ImageArray], list[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """Optimiser of the painter's pretraining; the learning rate falls linearly over the last `cool` of `minutes`."""
+    """Optimiser of the painter's pretraining.
+
+    Attributes:
+        minutes: processor time of this process in all sittings, so that a busy machine does not cut the training.
+        cool: share of `minutes`, at the end, over which the learning rate falls linearly.
+        colour_weight: how much more a fully saturated pixel weighs than a grey one.
+    """
 
     minutes: float = 60.0
-    batch_size: int = 32
+    batch_size: int = 16
     learning_rate: float = 8e-4
     warmup_steps: int = 200
     cool: float = 0.35
     ema: float = 0.995
     drop_caption: float = 0.1
+    colour_weight: float = 3.0
     checkpoint_seconds: float = 120.0
     seed: int = 0
 
@@ -43,7 +50,7 @@ def pretrain(
     folder: Path,
     note: Callable[[str], None],
 ) -> dict[str, float]:
-    """Train until `minutes` of training in all sittings have passed, then put the averaged weights into `pipeline`.
+    """Train until `minutes` of processor time are spent, then put the averaged weights into `pipeline`.
 
     Args:
         pipeline: of `small_pipeline`; its UNet and text encoder are trained.
@@ -60,8 +67,8 @@ def pretrain(
     optimizer = torch.optim.AdamW(models.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
     checkpoint = folder / "checkpoint.pt"
     state = _resume(checkpoint, models, averaged, optimizer)
-    started = saved = time.monotonic()
-    before = state["seconds"]
+    saved = time.monotonic()
+    started, before = time.process_time(), state["seconds"]
     while state["seconds"] < config.minutes * 60:
         rate = _rate(config, int(state["steps"]), state["seconds"])
         for group in optimizer.param_groups:
@@ -70,7 +77,7 @@ def pretrain(
         _average(averaged, models, min(config.ema, (1 + state["steps"]) / (10 + state["steps"])))
         state["steps"] += 1
         state["loss"] = 0.99 * state["loss"] + 0.01 * loss if state["steps"] > 1 else loss
-        state["seconds"] = before + time.monotonic() - started
+        state["seconds"] = before + time.process_time() - started
         if time.monotonic() - saved > config.checkpoint_seconds:
             _save(checkpoint, models, averaged, optimizer, state)
             minutes = state["seconds"] / 60
@@ -108,8 +115,11 @@ def _step(
     device = pipeline.device
     with torch.autocast(device.type, torch.bfloat16):
         text_BTD = models["text"](ids.to(device)).last_hidden_state
-    clean = fold(pixels(np.stack(images)).to(device))
-    loss = denoising_loss(models["unet"], pipeline.scheduler, clean, text_BTD, generator=noise)
+    shown = pixels(np.stack(images)).to(device)
+    weight = torch.nn.functional.pixel_unshuffle(colour_weight(shown, config.colour_weight), FOLD)
+    loss = denoising_loss(
+        models["unet"], pipeline.scheduler, fold(shown), text_BTD, generator=noise, weight_BCHW=weight
+    )
     loss.backward()
     torch.nn.utils.clip_grad_norm_(models.parameters(), 1.0)
     optimizer.step()

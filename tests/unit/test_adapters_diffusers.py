@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from drivelet.adapters import diffusers
+from drivelet.adapters.diffusers import DiffusersPainter, LoraConfig, load_pipeline, train_lora
+from drivelet.core.errors import InputError
+from painter_toys import toy_pipeline
+
+IMAGES = list(np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3), dtype=np.uint8))
+CAPTIONS = ["red traffic light", "no cones"] * 3
+LORA = LoraConfig(rank=2, steps=4, batch_size=2, learning_rate=1e-2)
+WEIGHTS = "pytorch_lora_weights.safetensors"
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_pipeline(tmp_path_factory.mktemp("toy") / "pipeline")
+
+
+def test_equal_seeds_give_equal_images_and_others_differ(pipeline: Path) -> None:
+    painter = DiffusersPainter(pipeline, steps=2)
+    first = painter.paint(["red traffic light", "no cones"], seeds=[3, 4])
+    again = painter.paint(["red traffic light", "no cones"], seeds=[3, 4])
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert first[0].shape == (32, 32, 3) and first[0].dtype == np.uint8
+    assert not np.array_equal(first[0], painter.paint(["red traffic light"], seeds=[5])[0])
+
+
+def test_a_lora_changes_what_is_painted(pipeline: Path, tmp_path: Path) -> None:
+    lora = train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=LORA, out=tmp_path / "lora")
+    plain = DiffusersPainter(pipeline, steps=2).paint(["no cones"], seeds=[1])[0]
+    tuned = DiffusersPainter(pipeline, lora=lora, steps=2).paint(["no cones"], seeds=[1])[0]
+    assert not np.array_equal(plain, tuned)
+    assert [path.name for path in lora.iterdir()] == [WEIGHTS]
+
+
+def test_a_killed_training_ends_with_the_same_weights(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = LoraConfig(rank=2, steps=4, batch_size=2, learning_rate=1e-2, checkpoint_seconds=0.0)
+    whole = train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=often, out=tmp_path / "whole")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(diffusers, "_write_lora", die)
+    half = LoraConfig(rank=2, steps=2, batch_size=2, learning_rate=1e-2, checkpoint_seconds=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=half, out=tmp_path / "killed")
+    monkeypatch.undo()
+    resumed = train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=often, out=tmp_path / "killed")
+    expected, found = load_file(whole / WEIGHTS), load_file(resumed / WEIGHTS)
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_lora_goes_on_from_another(pipeline: Path, tmp_path: Path) -> None:
+    first = train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=LORA, out=tmp_path / "first")
+    still = LoraConfig(rank=2, steps=1, batch_size=2, learning_rate=0.0)
+    second = train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=still, out=tmp_path / "b", start=first)
+    expected, found = load_file(first / WEIGHTS), load_file(second / WEIGHTS)
+    assert expected.keys() == found.keys()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_folder_without_a_pipeline_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model_index\.json"):
+        load_pipeline(tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_pipeline(tmp_path)

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from drivelet.core.artifacts import Question, Scored
+from drivelet.core.rng import generator
+from drivelet.synth.captions import CONES, LAMP, presence
+from drivelet.synth.crops import CropConfig, Cropper
+from drivelet.synth.score import (
+    ColourShapeScorer,
+    MeanScorer,
+    ProbabilityScorer,
+    RejectConfig,
+    VlmScorer,
+    perceptual_hash,
+    rejection,
+    statistics,
+)
+from drivelet.tasks.cone import COUNT
+from drivelet.tasks.traffic_light import STATE
+from painter_toys import toy_scene
+
+CROPPER = Cropper([toy_scene(number) for number in range(40)], CropConfig())
+DRAWN = [CROPPER.draw(generator(0, "score", index)) for index in range(500)]
+IMAGES, FACTS = [image for image, _ in DRAWN], [facts for _, facts in DRAWN]
+NOISE = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+
+
+def test_colour_and_shape_tell_lamps_and_cones_apart() -> None:
+    scorer = ColourShapeScorer(IMAGES[:400], FACTS[:400])
+    right = [scorer.score(i, {LAMP: f[LAMP], CONES: f[CONES]}) for i, f in zip(IMAGES[400:], FACTS[400:], strict=True)]
+    assert np.mean([s[LAMP] > 0.5 for s in right]) > 0.9
+    assert np.mean([s[CONES] > 0.5 for s in right]) > 0.85
+
+
+def test_probabilities_of_the_answers_sum_to_one() -> None:
+    scorer = ColourShapeScorer(IMAGES[:300], FACTS[:300])
+    lamps = [scorer.score(NOISE, {LAMP: state})[LAMP] for state in ("red", "yellow", "green", "none")]
+    cones = [scorer.score(NOISE, {CONES: answer})[CONES] for answer in ("0", "some")]
+    assert sum(lamps) == pytest.approx(1) and sum(cones) == pytest.approx(1)
+    assert scorer.score(NOISE, {CONES: "3-5"})[CONES] == pytest.approx(cones[1])
+
+
+def test_a_state_never_seen_gets_an_even_share() -> None:
+    scorer = ColourShapeScorer(IMAGES[:5], [{CONES: "0"}] * 5)
+    assert scorer.score(NOISE, {LAMP: "red", CONES: "some"}) == {LAMP: 0.25, CONES: 0.5}
+
+
+def test_statistics_see_a_lit_lamp() -> None:
+    dark = np.full((64, 64, 3), 40, np.uint8)
+    lit = dark.copy()
+    lit[10:20, 20:30] = (255, 30, 20)
+    assert statistics(lit).shape == statistics(dark).shape
+    assert not np.allclose(statistics(lit), statistics(dark))
+
+
+class _Model:
+    name = "asked"
+
+    def score(self, image: np.ndarray, questions: list[Question]) -> list[Scored]:
+        return [
+            Scored(field=q.field, answer=q.choices[0], probs={c: 1 / len(q.choices) for c in q.choices})
+            for q in questions
+        ]
+
+
+def test_a_model_scores_a_coarse_fact_by_all_answers_that_it_allows() -> None:
+    fields = {STATE.name: STATE, COUNT.name: COUNT}
+    scores = VlmScorer(_Model(), fields).score(NOISE, {LAMP: "red", CONES: "3-5", "view": "near"})
+    assert scores[LAMP] == pytest.approx(1 / len(STATE.choices))
+    assert scores[CONES] == pytest.approx(4 / len(COUNT.choices))  # some: every bin but 0
+
+
+def test_scorers_average_over_the_fields_they_know() -> None:
+    lamp = ProbabilityScorer("a", lambda images: [{LAMP: {"red": 0.8}} for _ in images])
+    both = ProbabilityScorer("b", lambda images: [{LAMP: {"red": 0.4}, CONES: {"some": 0.9}} for _ in images])
+    assert MeanScorer([lamp, both]).score(NOISE, {LAMP: "red", CONES: "1-2"}) == pytest.approx({LAMP: 0.6, CONES: 0.9})
+
+
+def test_each_reason_of_rejection() -> None:
+    config = RejectConfig()
+    good = {LAMP: 0.9, CONES: 0.9}
+    assert rejection(NOISE, good, [], config) == ""
+    assert rejection(NOISE, {**good, LAMP: 0.4}, [], config) == "lamp_contradicts"
+    assert rejection(NOISE, {**good, CONES: 0.4}, [], config) == "cones_contradict"
+    ramp = np.repeat(np.repeat(np.arange(64, dtype=np.uint8)[None, :, None] * 3, 64, 0), 3, 2)
+    assert rejection(ramp, good, [], config) == "blurred"
+    black = np.where(NOISE > 120, 255, 0).astype(np.uint8)
+    black[...] = black[..., :1]
+    assert rejection(black, good, [], config) == "artefact"
+    assert rejection(NOISE, good, [perceptual_hash(NOISE)], config) == "duplicate"
+
+
+def test_presence_is_the_coarse_count() -> None:
+    assert [presence(answer) for answer in ("0", "1-2", ">10", "some")] == ["0", "some", "some", "some"]
