@@ -92,7 +92,8 @@ class _Worker:
             env=environment,
         )
         if self._reply() is None:
-            code = self.process.wait()
+            self.close()
+            code = self.process.returncode
             raise InputError(f"Blender worker {' '.join(command)} did not start (exit code {code}); see {log.name}")
 
     def _reply(self) -> dict[str, Any] | None:

@@ -276,12 +276,14 @@ def write_imu(path: Path, motion: Motion, rng: np.random.Generator) -> None:
 def write_video(path: Path, images: list[Path], hz: int) -> None:
     """Encode PNG frames as nearly lossless H.264 in an MP4 file, one thread, so that equal frames give equal files."""
     partial = path.with_suffix(".partial.mp4")
-    first = Image.open(images[0])
+    with Image.open(images[0]) as first:
+        width, height = first.size
     with av.open(str(partial), "w") as container:
         stream = container.add_stream("libx264", rate=hz, options={"crf": "8", "preset": "medium", "threads": "1"})
-        stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for image in images:
-            pixels = np.asarray(Image.open(image).convert("RGB"))
+            with Image.open(image) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
             for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():

@@ -1,0 +1,74 @@
+"""Lamp programs, the ego's motion, the IMU file."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drivelet.synth.domain import full
+from drivelet.synth.drive_sim import (
+    CONE_SPEED_MPS,
+    SENSOR_HEADER,
+    DriveConfig,
+    drive_motion,
+    drive_scenes,
+    lamp_at,
+    plan_drive,
+    write_imu,
+)
+
+RED = (("red", 99.0),)
+
+
+def test_lamp_phases_follow_each_other_and_the_last_lasts() -> None:
+    program = (("red", 2.0), ("green", 3.0), ("yellow", 1.0))
+    assert [lamp_at(program, t) for t in (0.0, 1.99, 2.0, 4.9, 5.5, 60.0)] == [
+        "red", "red", "green", "green", "yellow", "yellow",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_ego_stops_before_the_line_at_red(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    motion = drive_motion(rng, program=RED, stop_y=45.0, slow=None, seconds=15.0)
+    assert motion.speed[-1] == 0.0
+    assert 40.0 < motion.y[-1] < 45.0
+    assert motion.acceleration.min() > -40.0
+
+
+def test_the_ego_passes_at_green_and_slows_at_cones() -> None:
+    green = drive_motion(np.random.default_rng(1), program=(("green", 99.0),), stop_y=40.0, slow=None, seconds=10.0)
+    assert green.y[-1] > 60.0
+    coned = drive_motion(np.random.default_rng(1), program=None, stop_y=None, slow=(25.0, 40.0), seconds=10.0)
+    inside = coned.speed[(coned.y > 28.0) & (coned.y < 38.0)]
+    assert inside.max() < CONE_SPEED_MPS + 1.5
+
+
+def test_position_is_the_integral_of_speed() -> None:
+    motion = drive_motion(np.random.default_rng(2), program=RED, stop_y=45.0, slow=None, seconds=8.0)
+    assert np.allclose(np.cumsum(motion.speed)[:-1] * 0.01, motion.y[1:])
+
+
+def test_imu_file_has_the_header_and_readings_near_the_truth(tmp_path: Path) -> None:
+    motion = drive_motion(np.random.default_rng(3), program=RED, stop_y=45.0, slow=None, seconds=8.0)
+    write_imu(tmp_path / "sensors.csv", motion, np.random.default_rng(4))
+    with (tmp_path / "sensors.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))
+    assert tuple(rows[0]) == SENSOR_HEADER
+    values = np.array(rows[1:], dtype=float)
+    assert len(values) == 401
+    assert np.abs(values[:, 1] - motion.speed[::2]).max() < 0.6
+    assert (values[:, 1] >= 0).all()
+
+
+def test_instances_keep_their_ids_while_the_lamp_changes() -> None:
+    config = DriveConfig(num_drives=1, seed=2, seconds=12.0, hz=2, domain=full())
+    index = next(i for i in range(20) if plan_drive(config, i).program)
+    scenes, _ = drive_scenes(config, index)
+    kinds = {tuple((o["id"], o["kind"]) for o in scene["objects"]) for scene in scenes}
+    states = {o["state"] for scene in scenes for o in scene["objects"] if o["kind"] == "lamp"}
+    assert len(kinds) == 1
+    assert len(states) > 1
+    stops = [scene["setting"]["junction"]["stop_y"] for scene in scenes]
+    assert stops == sorted(stops, reverse=True)
