@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -74,6 +74,7 @@ def test_invalid_answers_score_0(items):
 
 
 @given(FINE)
+@settings(max_examples=40)
 def test_fine_labels_agree_with_sklearn(items):
     labels, answers = zip(*items, strict=True)
     macro = f1_score(labels, answers, labels=sorted(set(labels)), average="macro", zero_division=0)
@@ -84,6 +85,7 @@ def test_fine_labels_agree_with_sklearn(items):
 
 
 @given(st.lists(st.tuples(st.sampled_from(["0", "some"]), st.sampled_from(COUNTS)), min_size=1, max_size=30))
+@settings(max_examples=40)
 def test_presence_labels_are_presence_f1(items):
     labels, answers = zip(*items, strict=True)
     merged = ["0" if answer == "0" else "some" for answer in answers]

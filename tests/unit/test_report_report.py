@@ -105,7 +105,8 @@ def test_plots_are_pngs_without_warnings(count):
     rows = [row(f"a long name {i} $x$ _ 漢字 for a row of the table", 0.5) for i in range(count)]
     rows.append(row("none", 0.5, fps=None, weight_mb=None, average={"score": None, "low": None, "high": None}))
     rounds = [
-        {"round": i, "generated": 10 * i, "rejections": {"blurred": 2 * i, "wrong lamp": i}} for i in range(count)
+        {"round": i, "generated": 10 * i, "rejected": {"blurred": 0.02 * i, "wrong lamp": 0.01 * i}}
+        for i in range(count)
     ]
     for png in (plots.scores_plot(rows), plots.trade_off_plot(rows), plots.rejections_plot(rounds)):
         assert png.startswith(b"\x89PNG")
@@ -140,7 +141,9 @@ def test_page(tmp_path: Path):
         {"task": "intersection.alert", "answer": "none"},
     ]
     samples = [{"image": "frame.png", "answers": answers}, {"image": "gone.png", "answers": []}]
-    painter = [{"round": 0, "generated": 20, "kept": 5, "rejections": {"<script>": 15}}]
+    verdict = {"lamp": {"score": 0.5, "low": 0.4, "high": 0.6, "n": 20}}
+    first = {"round": 0, "generated": 20, "rejected": {"<script>": 0.75}, "loop": verdict, "control": verdict}
+    painter = {"scorer": "a", "held_out": "b", "base": verdict, "rounds": [first]}
     parts = {
         "summary": SUMMARY,
         "samples": samples,
@@ -159,8 +162,16 @@ def test_page(tmp_path: Path):
     assert len(images) == 4
     assert headline(SUMMARY) in text
     assert "<script>" not in text
-    assert "rejections: &lt;script&gt;" in text
-    for words in ("awq.group_size", "0.750", "rejected: flicker", "no longer there", "Own study", "free text", "mini"):
+    assert "rejected: &lt;script&gt;" in text
+    for words in (
+        "awq.group_size",
+        "0.750",
+        "rejected: flicker",
+        "no longer there",
+        "Own study",
+        "free text",
+        "control, round 0",
+    ):
         assert words in text, words
     assert re.search(r'class="right">1-2<', text)
     assert re.search(r'class="wrong">no<', text)
@@ -176,8 +187,17 @@ def test_bare_page(tmp_path: Path):
         write_report({}, tmp_path)
 
 
+def test_what_was_scored(tmp_path: Path):
+    data = {"test": "stages/test.csv", "images": 400, "rows": 2400, "kind": "rendered"}
+    for given, words in (
+        (data, "400 rendered images, 2400 questions (stages/test.csv)"),
+        ({"a": 1}, "{&#34;a&#34;: 1}"),
+    ):
+        assert words in write_report({"recipe": "mini", "data": given, "rows": []}, tmp_path).read_text()
+
+
 def test_order_of_sections():
-    found = sections({"config": {"a": 1}, "zebra": [1], "labels": {"accepted": 1}, "painter": [], "adder": {"b": 2}})
+    found = sections({"config": {"a": 1}, "zebra": [1], "labels": {"accepted": 1}, "painter": {}, "adder": {"b": 2}})
     assert [section.name for section in found] == ["labels", "adder", "zebra", "config"]
 
 

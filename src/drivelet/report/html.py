@@ -77,7 +77,7 @@ def _context(
     rows, tests = summary["rows"], summary.get("tests", [])
     return {
         "recipe": str(summary.get("recipe", "")),
-        "data": _text(summary.get("data", "")),
+        "data": _data(summary.get("data") or ""),
         "headline": headline(summary),
         "summary": summary_table(rows),
         "plots": _plots(rows),
@@ -89,8 +89,13 @@ def _context(
     }
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _data(data: Any) -> str:
+    """Say in words what was scored: text as it is, or {"test", "images", "rows", "kind"}."""
+    if not isinstance(data, Mapping):
+        return str(data)
+    if not {"test", "images", "rows", "kind"} <= data.keys():
+        return json.dumps(data, ensure_ascii=False, default=str)
+    return f"{data['images']} {data['kind']} images, {data['rows']} questions ({data['test']})"
 
 
 def _unless_empty(table: Table) -> Table | None:

@@ -49,13 +49,13 @@ def _point(panel: Any, y: int, score: Mapping[str, Any], colour: str) -> None:
 
 
 def rejections_plot(rounds: Sequence[Mapping[str, Any]]) -> bytes:
-    """Draw the share of candidates rejected in each round of the painter, stacked by reason."""
-    reasons = list(dict.fromkeys(reason for each in rounds for reason in each.get("rejections", {})))
+    """Draw the share of candidates rejected in each round of the painter (`rejected`), stacked by reason."""
+    reasons = list(dict.fromkeys(reason for each in rounds for reason in each.get("rejected", {})))
     figure = Figure(figsize=(1.1 * len(rounds) + 3.4, 2.8), layout="constrained")
     panel = figure.subplots()
     bottom = [0.0] * len(rounds)
     for index, reason in enumerate(reasons):
-        shares = [each.get("rejections", {}).get(reason, 0) / max(each.get("generated") or 0, 1) for each in rounds]
+        shares = [each.get("rejected", {}).get(reason, 0.0) for each in rounds]
         colour = _COLOURS[index % len(_COLOURS)]
         panel.bar(range(len(rounds)), shares, bottom=bottom, color=colour, label=_short(reason), width=0.6)
         bottom = [low + share for low, share in zip(bottom, shares, strict=True)]

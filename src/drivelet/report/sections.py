@@ -3,7 +3,8 @@
 | file | content |
 | --- | --- |
 | `samples.json` | [{"image", "caption", "answers": [{"task", "answer", "gold", "prob", "right"}]}], paths from here |
-| `painter.json` | rounds: [{"round", "generated", "kept", "rejections": {reason: count}, ...}] |
+| `painter.json` | {"base": held-out scores, "rounds": [{"round", "generated", "kept", "rejected": {reason: share}, |
+| | "loop": held-out scores, "control": the same}]}; held-out scores: {what: {"score", "low", "high"}} |
 | `labels.json` | [{"task", "accepted", "rejected": {reason: count}}], or one such record for all |
 | `quantisation.json` | records of the audit: one a task, width or module group |
 | `slices.json` | records of `drivelet.evaluate.slices.slice_scores` |
@@ -20,10 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from drivelet.core.errors import InputError
-from drivelet.report.tables import Table, number, records_table, tree_table
+from drivelet.report.tables import Table, number, records_table, tree_table, with_interval
 
 _TITLES = {
-    "painter": ("Text-to-image loop", "Candidates of each round, and why the others were rejected."),
+    "painter": (
+        "Text-to-image loop",
+        "Candidates of each round and the share rejected by reason; then what a scorer that the loop never optimised "
+        "confirms, beside the control trained on the same real pictures alone.",
+    ),
     "labels": ("Pseudo-label ledger", "Every frame and field ends as accepted or rejected with its reason."),
     "quantisation": ("Quantisation audit", "What 4 bits cost, task by task."),
     "slices": ("Slices", "Accuracy on parts of the data; read small counts with their intervals."),
@@ -40,7 +45,7 @@ class Section:
     name: str
     title: str
     text: str
-    table: Table
+    tables: Sequence[Table]
     rounds: Sequence[Mapping[str, Any]] = ()
 
 
@@ -87,23 +92,35 @@ def sections(extras: Mapping[str, Any]) -> list[Section]:
 
 def _section(name: str, content: Any) -> Section:
     title, text = _TITLES.get(name, (name.replace("_", " ").capitalize(), ""))
-    rounds: Sequence[Mapping[str, Any]] = ()
     if name == "painter":
-        rounds = content["rounds"] if isinstance(content, Mapping) else content
-        content = [_counted(each, "rejections", of=each.get("generated")) for each in rounds]
-    elif name == "labels":
-        records = [content] if isinstance(content, Mapping) else content
-        content = [_counted(each, "rejected") for each in records]
-    return Section(name=name, title=title, text=text, table=_table(content), rounds=rounds)
+        tables = [records_table([_round(each) for each in content["rounds"]]), _held_out(content)]
+        filled = [table for table in tables if table.rows]
+        return Section(name=name, title=title, text=text, tables=filled, rounds=content["rounds"])
+    if name == "labels":
+        content = [_by_reason(each) for each in ([content] if isinstance(content, Mapping) else content)]
+    return Section(name=name, title=title, text=text, tables=[_table(content)])
 
 
-def _counted(record: Mapping[str, Any], key: str, of: int | None = None) -> dict[str, Any]:
-    """Spread the counts by reason over columns, and say their share."""
-    counts = record.get(key) or {}
-    spread = {name: value for name, value in record.items() if name != key}
-    if of:
-        spread["rejection rate"] = sum(counts.values()) / of
-    return spread | {f"{key}: {reason}": count for reason, count in counts.items()}
+def _by_reason(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Spread what was rejected over one column a reason."""
+    spread = {name: value for name, value in record.items() if name != "rejected"}
+    return spread | {f"rejected: {reason}": value for reason, value in (record.get("rejected") or {}).items()}
+
+
+def _round(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what one line can hold: the plain numbers and the reasons."""
+    return {name: value for name, value in _by_reason(record).items() if not isinstance(value, Mapping)}
+
+
+def _held_out(painter: Mapping[str, Any]) -> Table:
+    """Return the held-out scorer's verdict on the base, and on loop and control after every round."""
+    verdicts = [("base", painter.get("base") or {})]
+    for each in painter["rounds"]:
+        verdicts += [(f"{name}, round {each.get('round')}", each.get(name) or {}) for name in ("loop", "control")]
+    shown = [(name, scores) for name, scores in verdicts if scores]
+    what = list(dict.fromkeys(key for _, scores in shown for key in scores))
+    rows = tuple((name, *(with_interval(scores.get(key)) for key in what)) for name, scores in shown)
+    return Table(header=("held-out scorer", *what), rows=rows)
 
 
 def _table(content: Any) -> Table:
