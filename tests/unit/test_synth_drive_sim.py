@@ -7,16 +7,8 @@ import numpy as np
 import pytest
 
 from drivelet.synth.domain import full
-from drivelet.synth.drive_sim import (
-    CONE_SPEED_MPS,
-    SENSOR_HEADER,
-    DriveConfig,
-    drive_motion,
-    drive_scenes,
-    lamp_at,
-    plan_drive,
-    write_imu,
-)
+from drivelet.synth.drive_sim import DriveConfig, drive_scenes, plan_drive
+from drivelet.synth.ego import CONE_SPEED_MPS, SENSOR_HEADER, drive_motion, lamp_at, write_imu
 
 RED = (("red", 99.0),)
 

@@ -1,7 +1,6 @@
 """Short simulated drives: the ego nears a junction whose light changes, stops, slows at cones; video, IMU, gold."""
 
 import copy
-import csv
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,23 +8,19 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from drivelet.adapters import blender
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth import scenery
-from drivelet.synth import traffic as furniture
+from drivelet.synth import scenery, signs, traffic
 from drivelet.synth.build import Builder, pick
+from drivelet.synth.cones import place_cones
 from drivelet.synth.domain import DomainConfig
+from drivelet.synth.ego import STEP_S, Motion, Program, draw_program, drive_motion, lamp_at, write_imu
 from drivelet.synth.render import Gold, frame_jobs, label_rows, render_missing
+from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
 from drivelet.synth.scene import RETRO, road_and_camera
-
-STEP_S = 0.01
-IMU_HZ = 50
-CONE_SPEED_MPS = 5.5
-SENSOR_HEADER = ("timestamp_s", "speed_mps", "yaw_rate_radps", "acceleration_mps2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,88 +47,6 @@ class DriveConfig:
     domain: DomainConfig = field(default_factory=DomainConfig)
     val: float = 0.1
     test: float = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Motion:
-    """The ego's true motion at `STEP_S`: time, distance along the road, sideways offset, speed, acceleration, yaw."""
-
-    t: NDArray[np.float64]
-    y: NDArray[np.float64]
-    x: NDArray[np.float64]
-    speed: NDArray[np.float64]
-    acceleration: NDArray[np.float64]
-    yaw: NDArray[np.float64]
-
-
-Program = tuple[tuple[str, float], ...]
-"""Lamp phases in order: (state, seconds)."""
-
-
-def lamp_at(program: Program, t: float) -> str:
-    """The lamp's state at time `t`; the last phase lasts."""
-    for state, seconds in program:
-        if t < seconds:
-            return state
-        t -= seconds
-    return program[-1][0]
-
-
-def draw_program(rng: np.random.Generator) -> Program:
-    """A stretch of red -> green -> yellow -> red that begins anywhere in it."""
-    start = str(rng.choice(["red", "green", "yellow"], p=[0.5, 0.35, 0.15]))
-    order = {"red": ("red", "green", "yellow", "red"), "green": ("green", "yellow", "red"), "yellow": ("yellow", "red")}
-    seconds = {"red": (3.0, 5.5), "green": (2.0, 4.0), "yellow": (1.6, 2.4)}
-    return tuple((state, round(float(rng.uniform(*seconds[state])), 2)) for state in order[start])
-
-
-def drive_motion(
-    rng: np.random.Generator, *, program: Program | None, stop_y: float | None, slow: tuple[float, float] | None,
-    seconds: float,
-) -> Motion:  # fmt: skip
-    """Follow the road: keep speed, brake for a red (or a yellow that leaves room), slow where cones narrow the lane.
-
-    Args:
-        rng: draws the cruising speed and the slow sideways wander.
-        program: the lamp's phases, or None.
-        stop_y: where the stop line lies, or None.
-        slow: the stretch that is driven at `CONE_SPEED_MPS`, or None.
-        seconds: length of the drive.
-    """
-    t = np.arange(0, seconds + STEP_S / 2, STEP_S)
-    cruise, y = float(rng.uniform(8.0, 13.0)), 0.0
-    v, places, speeds, pushes = cruise, [], [], []
-    for now in t:
-        state = lamp_at(program, float(now)) if program else "none"
-        a = _acceleration(v, y, cruise, state, stop_y, slow)
-        places.append(y)
-        speeds.append(v)
-        pushes.append(a)
-        y, v = y + v * STEP_S, max(v + a * STEP_S, 0.0)
-    width, period = float(rng.uniform(0.02, 0.15)), float(rng.uniform(5, 9))
-    along = np.array(places)
-    x = width * np.sin(2 * math.pi * along / (period * cruise) + float(rng.uniform(0, 6)))
-    slope = np.gradient(x, STEP_S) / np.maximum(np.array(speeds), 1.0)
-    return Motion(t=t, y=along, x=x, speed=np.array(speeds), acceleration=np.array(pushes), yaw=-np.arctan(slope))
-
-
-def _acceleration(
-    v: float, y: float, cruise: float, state: str, stop_y: float | None, slow: tuple[float, float] | None
-) -> float:
-    wanted = cruise
-    if slow is not None and y < slow[1]:
-        gap = max(slow[0] - y, 0.0)
-        wanted = min(cruise, math.sqrt(CONE_SPEED_MPS**2 + 2 * 2.0 * gap))
-    push = float(np.clip(1.2 * (wanted - v), -4.0, 1.8))
-    if stop_y is None or state not in ("red", "yellow") or y > stop_y - 1.0:
-        return push
-    room = stop_y - 2.5 - y
-    need = v * v / (2 * max(room, 0.05))
-    if state == "yellow" and need > 3.5:
-        return push
-    if v < 0.3 and room < 1.0:
-        return -v / STEP_S
-    return min(push, -min(need, 8.0)) if need > 1.6 or room < 4.0 else push
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +85,7 @@ def plan_drive(config: DriveConfig, index: int) -> _Course:
         "camera": camera, "world": world,
         "setting": {
             "light": light, "weather": weather, "region": road.region, "area": road.area,
-            "unit": furniture.UNIT[road.region], "region_default": furniture.REGION_DEFAULT[road.region],
+            "unit": UNIT[road.region], "region_default": REGION_DEFAULT[road.region],
             "visibility_m": visibility, "junction": junction, "lanes": road.lanes, "ego_lane": road.lane,
             "ego_x": round(road.ego_x, 3), "lane_width": round(road.lane_width, 3),
         },
@@ -182,7 +95,7 @@ def plan_drive(config: DriveConfig, index: int) -> _Course:
         lit = copy.deepcopy(b)
         if program:
             lit.rng = generator(config.seed, "drive lights", index)  # the same stream for every state
-            furniture.signals(lit, domain, road, state, mount, stop + 0.8, others=False)
+            traffic.signals(lit, domain, road, state, mount, stop + 0.8, others=False)
         states[state] = (lit.parts, lit.objects)
     motion = drive_motion(rng, program=program, stop_y=stop if junction else None, slow=slow, seconds=config.seconds)
     return _Course(base=base, states=states, movers=movers, program=program, motion=motion)
@@ -194,24 +107,24 @@ def _junction(rng: np.random.Generator, stop: float, lamp: bool) -> dict[str, An
 
 
 def _sign_and_cones(
-    b: Builder, domain: DomainConfig, road: furniture.Road, junction: dict[str, Any] | None
+    b: Builder, domain: DomainConfig, road: Road, junction: dict[str, Any] | None
 ) -> tuple[float, float] | None:
     """Place a speed sign and cones; returns the stretch where cones narrow the ego lane, or None."""
     rng = b.rng
     clear = (junction["stop_y"] - 1.0, junction["end_y"]) if junction else (-9.0, -9.0)
     if rng.random() < domain.posted:
-        values = furniture.POSTED[road.region]
-        furniture.speed_sign(b, domain, road, int(values[int(rng.integers(len(values)))]), clear)
+        values = POSTED[road.region]
+        signs.speed_sign(b, domain, road, int(values[int(rng.integers(len(values)))]), clear)
     if rng.random() < 0.5:
         narrow = rng.random() < domain.cones_in_path
         count = int(rng.integers(2, 12))
-        furniture.cones(b, domain, road, count, narrow, pattern="gate" if narrow else "edge")
+        place_cones(b, domain, road, count, narrow, pattern="gate" if narrow else "edge")
         places = [item["at"][1] for item in b.objects if item["kind"] == "cone"]
         return (min(places), max(places) + 2.0) if narrow else None
     return None
 
 
-def _movers(b: Builder, road: furniture.Road) -> dict[int, float]:
+def _movers(b: Builder, road: Road) -> dict[int, float]:
     """Oncoming vehicles and their speed along the road in m/s."""
     speeds = {}
     for _ in range(int(b.rng.integers(0, 3))):
@@ -254,23 +167,6 @@ def _move_camera(scene: dict[str, Any], motion: Motion, k: int) -> None:
     if setting["junction"]:
         for name in ("stop_y", "end_y"):
             setting["junction"][name] = round(setting["junction"][name] - y, 3)
-
-
-def write_imu(path: Path, motion: Motion, rng: np.random.Generator) -> None:
-    """Write 50 Hz sensor readings of a motion, with white noise and a constant bias on each."""
-    every = round(1 / IMU_HZ / STEP_S)
-    yaw_rate = np.gradient(motion.yaw, STEP_S)
-    noise = ((0.05, 0.05), (0.004, 0.002), (0.12, 0.03))
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(SENSOR_HEADER)
-        columns = [motion.t[::every]]
-        for truth, (sigma, bias) in zip((motion.speed, yaw_rate, motion.acceleration), noise, strict=True):
-            values = truth[::every]
-            columns.append(values + float(rng.normal(0, bias)) + rng.normal(0, sigma, len(values)))
-        columns[1] = np.maximum(columns[1], 0.0)
-        for row in zip(*columns, strict=True):
-            writer.writerow([f"{value:.4f}" for value in row])
 
 
 def write_video(path: Path, images: list[Path], hz: int) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth import scenery
-from drivelet.synth import traffic as furniture
+from drivelet.synth import scenery, signs, traffic
 from drivelet.synth.build import Builder, pick
+from drivelet.synth.cones import place_cones
 from drivelet.synth.domain import DomainConfig
+from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
 
 SIZE = (320, 192)
 RETRO = {"day": 0.0, "dusk": 0.06, "night": 0.12}
@@ -40,9 +41,9 @@ def sample_scene(seed: int, index: int, domain: DomainConfig, *, size: tuple[int
     junction, signal_y = _junction(rng, domain, road, lamp, mount)
     scenery.road_surface(b, road, junction)
     if signal_y is not None:
-        furniture.signals(b, domain, road, lamp, mount, signal_y)
+        traffic.signals(b, domain, road, lamp, mount, signal_y)
     if junction and junction["stop_sign"]:
-        furniture.stop_sign(b, road, junction["stop_y"])
+        signs.stop_sign(b, road, junction["stop_y"])
     _signs_and_cones(b, domain, road, junction)
     scenery.traffic(b, domain, road, junction)
     if rng.random() < domain.distractors:
@@ -55,8 +56,8 @@ def sample_scene(seed: int, index: int, domain: DomainConfig, *, size: tuple[int
         "domain": domain.name, "camera": camera, "world": settings, "parts": b.parts, "objects": b.objects,
         "setting": {
             "light": light, "weather": weather, "region": road.region, "area": road.area,
-            "unit": furniture.UNIT[road.region],
-            "region_default": furniture.REGION_DEFAULT[road.region], "visibility_m": visibility,
+            "unit": UNIT[road.region],
+            "region_default": REGION_DEFAULT[road.region], "visibility_m": visibility,
             "junction": junction, "lanes": road.lanes, "ego_lane": road.lane, "ego_x": round(road.ego_x, 3),
             "lane_width": round(road.lane_width, 3), "speed_mps": round(speed, 2),
         },
@@ -65,12 +66,12 @@ def sample_scene(seed: int, index: int, domain: DomainConfig, *, size: tuple[int
 
 def road_and_camera(
     rng: np.random.Generator, domain: DomainConfig, size: tuple[int, int]
-) -> tuple[furniture.Road, dict[str, Any]]:
+) -> tuple[Road, dict[str, Any]]:
     """Draw the road with the ego's lane, and a camera behind the windscreen."""
     hfov = float(rng.uniform(42, 54))
     lanes = int(pick(rng, domain.lanes))
     lane = int(rng.choice(lanes, p=np.arange(1, lanes + 1) / sum(range(1, lanes + 1))))
-    road = furniture.Road(
+    road = Road(
         lanes=lanes,
         lane=lane,
         lane_width=float(rng.uniform(3.2, 3.7)),
@@ -89,7 +90,7 @@ def road_and_camera(
 
 
 def _junction(
-    rng: np.random.Generator, domain: DomainConfig, road: furniture.Road, lamp: str, mount: str
+    rng: np.random.Generator, domain: DomainConfig, road: Road, lamp: str, mount: str
 ) -> tuple[dict[str, Any] | None, float | None]:
     """The crossing street (or None) and the distance of the lights (or None).
 
@@ -120,15 +121,15 @@ def _junction(
     return None, signal_y
 
 
-def _signs_and_cones(b: Builder, domain: DomainConfig, road: furniture.Road, junction: dict[str, Any] | None) -> None:
+def _signs_and_cones(b: Builder, domain: DomainConfig, road: Road, junction: dict[str, Any] | None) -> None:
     rng = b.rng
     clear = (junction["stop_y"] + 2.0, junction["end_y"]) if junction else (-9.0, -9.0)
     if rng.random() < domain.posted:
-        values = furniture.POSTED[road.region]
-        furniture.speed_sign(b, domain, road, int(values[int(rng.integers(len(values)))]), clear)
+        values = POSTED[road.region]
+        signs.speed_sign(b, domain, road, int(values[int(rng.integers(len(values)))]), clear)
     if rng.random() < domain.distractors * 1.5:
-        furniture.other_sign(b, road, float(rng.uniform(12, 30)))
+        signs.other_sign(b, road, float(rng.uniform(12, 30)))
     low, high = CONE_RANGE[pick(rng, domain.cones)]
     if high:
         count = int(rng.integers(low, high + 1))
-        furniture.cones(b, domain, road, count, narrowing=rng.random() < domain.cones_in_path)
+        place_cones(b, domain, road, count, narrowing=rng.random() < domain.cones_in_path)

@@ -6,7 +6,7 @@ import numpy as np
 
 from drivelet.synth.build import STEEL, WHITE, Builder, Color, shade
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.traffic import Road
+from drivelet.synth.road import Road
 
 YELLOW: Color = (0.62, 0.36, 0.02)
 PAINTS: tuple[Color, ...] = (

@@ -19,7 +19,7 @@ import bmesh  # isort: skip
 from mathutils import Matrix, Vector  # isort: skip
 
 NUMBERS = sorted({*range(5, 145, 5)})
-WORDS = ("SPEED", "LIMIT", "STOP", "P", "WORK")
+WORDS = ("SPEED", "LIMIT", "STOP", "P")
 
 
 class Shape:
