@@ -144,9 +144,7 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def chunks_on_disk(
-    folder: Path, items: Sequence[T], work: Callable[[Sequence[T]], Any], *, size: int
-) -> Iterator[Any]:
+def chunks_on_disk(folder: Path, items: Sequence[T], work: Callable[[Sequence[T]], Any], *, size: int) -> Iterator[Any]:
     """Yield `work(chunk)` for consecutive chunks, each kept as a JSON file: a second call goes on where the first stopped."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(items), size)):

@@ -31,7 +31,7 @@ def corpus(fields: Iterable[Field]) -> list[str]:
     lines = ["user\n", "assistant\n", "system\n", "You are a helpful assistant."]
     for light in ("bright", "dim", "dark"):
         for rain in ("yes", "no"):
-            lines += [f"Sensors: ambient light {light}; rain {rain}; speed {v} km/h. " for v in range(0, 131)]
+            lines += [f"Sensors: ambient light {light}; rain {rain}; speed {v} km/h. " for v in range(131)]
     for field in fields:
         lines += [field.question, *field.wordings, *field.held_out_wordings, *field.hints]
         lines += [spelled for choice in field.choices for spelled in [choice, f" {choice}"] * 4]
@@ -60,7 +60,7 @@ def main() -> None:
     domains = ("full", "narrow") if options.mini == "teacher" else ("narrow",)
 
     def folders() -> list[Path]:
-        return [path for domain in domains for path in sorted((cache / domain).glob("[0-9]*")) if path.is_dir()]
+        return [path.parent for domain in domains for path in sorted((cache / domain).glob("[0-9]*/manifest.csv"))]
 
     config = replace(PretrainConfig(), steps=options.steps, batch_size=options.batch_size, seed=len(options.mini))
     pretrain(

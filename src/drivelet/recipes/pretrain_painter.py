@@ -18,6 +18,7 @@ from drivelet.adapters.painter_train import Batch, PretrainConfig
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed, generator
+from drivelet.recipes.painter_card import write_card
 from drivelet.synth.captions import CONES, LAMP, LIGHTS, STRATA, caption, draw_facts, presence, vocabulary
 from drivelet.synth.crops import CropConfig, Cropper, Scene, read_scenes
 from drivelet.synth.paint import confirmed
@@ -170,11 +171,11 @@ def _sheet(images: Sequence[ImageArray], path: Path, *, columns: int = 8) -> Non
 
 
 def pretrain_painter(recipe: PainterRecipe, *, frames: Sequence[Path], folder: Path, out: Path) -> Path:
-    """Train the painter, then its judge, then measure; write the pipeline to `out` and figures to `metrics.json`.
+    """Train the painter, then its judge, then measure; write the pipeline and its card to `out`.
 
     Args:
         frames: folders of rendered frames.
-        folder: checkpoints, sheets and figures; a later call goes on from there.
+        folder: checkpoints, sheets and `metrics.json`; a later call goes on from there.
         out: the pipeline folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -187,6 +188,7 @@ def pretrain_painter(recipe: PainterRecipe, *, frames: Sequence[Path], folder: P
     metrics = {"recipe": asdict(recipe), "frames": len(scenes), "lights": lights, "training": state, "scorers": judged,
                "control": control}  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+    write_card(metrics, out)
     say(json.dumps({"scorers": judged, "control": control}))
     return out
 

@@ -53,7 +53,9 @@ def pictures(source: Path, fields: Mapping[str, Field], names: Sequence[str]) ->
     if source.is_dir():
         found = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
         if not found:
-            raise InputError(f"{source}: no image in this folder; give a folder of images, an image, a video or a manifest")
+            raise InputError(
+                f"{source}: no image in this folder; give a folder of images, an image, a video or a manifest"
+            )
         return [_still(path, names) for path in found]
     if not source.is_file():
         raise InputError(f"{source}: no such file or folder; give an image, a folder, a video or a manifest")
@@ -85,14 +87,21 @@ def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -
     return [_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted]
 
 
-def measure(
-    config: PredictConfig, *, model: Path, manifest: Path, prompts: Path | None, key: str, out: Path
-) -> Path:
+def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path | None, key: str, out: Path) -> Path:
     """Predict a manifest in a process of its own, so that its peak memory is the model's; write `out/preds.jsonl`.
 
     `key` only enters the stage's key (a name may stand for several models).
     """
-    command = [sys.executable, "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", str(out / "preds.jsonl")]
+    command = [
+        sys.executable,
+        "-m",
+        "drivelet.cli",
+        "predict",
+        str(model),
+        str(manifest),
+        "--out",
+        str(out / "preds.jsonl"),
+    ]
     command += ["--prompts", str(prompts)] if prompts else []
     command += ["--blind"] if config.blind else []
     command += ["--threads", str(config.threads)] if config.threads else []

@@ -1,0 +1,309 @@
+"""The command line: parses, calls a recipe or a room, prints. Heavy packages are imported by the command that needs them."""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from drivelet.core.errors import InputError
+
+PathArg = click.Path(path_type=Path)
+RECIPES = ("mini", "tiny", "pretrain_minis", "qwen2_5_vl")
+
+
+class Examples(click.Command):
+    """A command whose help ends with an example line."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, epilog=f"Example: {example}" if example else None, **kwargs)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="drivelet")
+def app() -> None:
+    """From raw driving logs to a small, measured, 4-bit vision-language model for driving questions."""
+
+
+def command(example: str, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """Register a command with an example."""
+    return app.command(name, cls=Examples, example=example)
+
+
+OUT = click.option("--out", type=PathArg, required=True, help="Folder (or file) to write.")
+SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; see `show`.")
+
+
+@command("drivelet run mini --out out/demo")
+@click.argument("recipe")
+@click.option("--drives", multiple=True, type=PathArg, help="Videos, folders of images, or folders of drives.")
+@click.option("--images", multiple=True, type=PathArg, help="Manifest of labelled images; its val rows are the test.")
+@click.option("--out", type=PathArg, default=None, help="Folder to write; out/RECIPE by default.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@SET
+def run(
+    recipe: str,
+    drives: Sequence[Path],
+    images: Sequence[Path],
+    out: Path | None,
+    executor: str,
+    settings: Sequence[str],
+) -> None:
+    """Run a recipe from drives to the measured table; run it again to go on after an interruption."""
+    from drivelet.recipes import named
+
+    out = out or Path("out") / recipe
+    named.start(recipe, drives=drives, images=images, out=out, executor=executor, settings=settings)
+
+
+@command("drivelet show mini --set distil.steps=300")
+@click.argument("recipe")
+@SET
+def show(recipe: str, settings: Sequence[str]) -> None:
+    """Print the whole configuration of a recipe, every default visible."""
+    from drivelet.recipes import named
+    from drivelet.recipes.config import flatten
+
+    for key, value in flatten(named.configured(recipe, settings)):
+        click.echo(f"{key} = {value!r}")
+
+
+@command("drivelet ingest drives/monday --out out/monday")
+@click.argument("path", type=PathArg)
+@OUT
+@SET
+def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
+    """Read a drive in any supported format into the drive tables; the original stays untouched."""
+    from drivelet.drives.ingest import IngestConfig, ingest, ingested
+    from drivelet.recipes.config import apply_settings
+
+    ingest(apply_settings(IngestConfig(), settings), source=path, out=out)
+    for folder in ingested(out):
+        click.echo(f"{folder}: {(folder / 'drive.json').read_text()}")
+
+
+@command("drivelet label out/monday --out out/labels --gold images/manifest.csv")
+@click.argument("drives", nargs=-1, required=True, type=PathArg)
+@OUT
+@click.option("--teacher", default=None, help="Model folder or hub id; the shipped teacher by default.")
+@click.option(
+    "--gold", type=PathArg, default=None, help="Manifest of hand-checked images that calibrates the labelers."
+)
+@SET
+def label(drives: Sequence[Path], out: Path, teacher: str | None, gold: Path | None, settings: Sequence[str]) -> None:
+    """Pseudo-label ingested drives (or raw ones, ingested first) and keep every rejection with its reason."""
+    from drivelet.recipes import labelling
+
+    labelling.label_command(drives, out=out, teacher=teacher, gold=gold, settings=settings)
+
+
+@command("drivelet render --out out/render --num-frames 100 --seed 7 --workers 2")
+@OUT
+@click.option("--num-frames", type=click.IntRange(1), default=None, help="Labelled frames to render.")
+@click.option("--num-drives", type=click.IntRange(1), default=None, help="Short drives to render instead.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Blender processes.")
+def render(out: Path, num_frames: int | None, num_drives: int | None, seed: int, workers: int) -> None:
+    """Render labelled frames or drives with Blender; frame i depends on the seed and i alone."""
+    from drivelet import tasks
+    from drivelet.synth.drive_sim import DriveConfig, render_drives
+    from drivelet.synth.render import RenderConfig, render_frames
+
+    if (num_frames is None) == (num_drives is None):
+        raise InputError("render: give either --num-frames N or --num-drives N")
+    if num_frames is not None:
+        done = render_frames(RenderConfig(num_frames=num_frames, seed=seed, workers=workers), gold=tasks.gold, out=out)
+    else:
+        config = DriveConfig(num_drives=num_drives or 1, seed=seed, workers=workers)
+        done = render_drives(config, gold=tasks.gold, out=out)
+    click.echo(done)
+
+
+@command("drivelet paint --out out/paint --world out/render")
+@OUT
+@click.option("--world", type=PathArg, default=None, help="Render folder that round 0 and the control are cut from.")
+@click.option(
+    "--painter", type=PathArg, default=None, help="Text-to-image pipeline folder; the shipped painter by default."
+)
+@SET
+def paint(out: Path, world: Path | None, painter: Path | None, settings: Sequence[str]) -> None:
+    """Run the self-improving text-to-image loop beside its control."""
+    from drivelet.recipes import named
+
+    click.echo(named.paint(out, world=world, painter=painter, settings=settings))
+
+
+@command("drivelet mix images/manifest.csv out/labels out/render out/paint --out out/data")
+@click.argument("sources", nargs=-1, required=True, type=PathArg)
+@OUT
+@click.option(
+    "--export", "exports", multiple=True, type=click.Choice(["llava", "parquet"]), help="Also write this form."
+)
+@SET
+def mix(sources: Sequence[Path], out: Path, exports: Sequence[str], settings: Sequence[str]) -> None:
+    """Clean, split and mix manifests, labelled drives, render and paint folders into one training set."""
+    from drivelet import tasks
+    from drivelet.dataset import export
+    from drivelet.dataset.mix import MixConfig, mix
+    from drivelet.drives.frames import frames_at
+    from drivelet.recipes.config import apply_settings
+    from drivelet.recipes.labelling import labelled_folders
+
+    fields = tasks.fields()
+    found = [folder for source in sources for folder in labelled_folders(source)]
+    config = apply_settings(MixConfig(), settings)
+    manifest = mix(config, sources=found, fields=fields, read_frames=frames_at, out=out)
+    for name in exports:
+        click.echo({"llava": export.to_llava, "parquet": export.to_parquet}[name](manifest, fields, out / name))
+    click.echo(manifest)
+
+
+@app.group()
+def prompts() -> None:
+    """Optimise or show the prompts of a model."""
+
+
+@prompts.command(
+    "optimise", cls=Examples, example="drivelet prompts optimise MODEL --data out/data/manifest.csv --out out/prompts"
+)
+@click.argument("model", type=PathArg)
+@click.option("--data", type=PathArg, required=True, help="Manifest with train and val rows.")
+@OUT
+@SET
+def prompts_optimise(model: Path, data: Path, out: Path, settings: Sequence[str]) -> None:
+    """Search the library's edits: proposed on train, accepted on val by an exact test."""
+    from drivelet.prompts.search import OptimiseConfig
+    from drivelet.recipes.config import apply_settings
+    from drivelet.recipes.making import optimise_prompts
+
+    click.echo(optimise_prompts(apply_settings(OptimiseConfig(), settings), student=model, manifest=data, out=out))
+
+
+@prompts.command("show", cls=Examples, example="drivelet prompts show out/prompts")
+@click.argument("folder", type=PathArg, required=False)
+def prompts_show(folder: Path | None) -> None:
+    """Print the entries of a prompts folder, or of the default library."""
+    from drivelet import tasks
+    from drivelet.prompts.library import default_library, load_library
+
+    fields = tasks.fields()
+    for prompt in load_library(folder, fields) if folder else default_library(fields):
+        when = f" when {' and '.join(prompt.triggers)}" if prompt.triggers else ""
+        click.echo(f"{prompt.version} {prompt.field}{when}: {prompt.text}")
+
+
+@command("drivelet distil --teacher TEACHER --student STUDENT --data out/data --out out/distilled")
+@click.option("--teacher", required=True, help="Model folder or hub id.")
+@click.option("--student", required=True, help="Model folder or hub id.")
+@click.option("--data", type=PathArg, required=True, help="Folder of `mix`, or a manifest.")
+@click.option(
+    "--prompts", "library", type=PathArg, default=None, help="Prompts folder; canonical questions by default."
+)
+@OUT
+@SET
+def distil(teacher: str, student: str, data: Path, library: Path | None, out: Path, settings: Sequence[str]) -> None:
+    """Distil a teacher into a student with LoRA, and save the merged model."""
+    from drivelet.recipes import named
+
+    click.echo(named.distil(teacher, student, data=data, library=library, out=out, settings=settings))
+
+
+@command("drivelet quantise out/distilled/model --data out/data --bits 4 --group-size 64 --out out/awq")
+@click.argument("model", type=PathArg)
+@click.option("--data", type=PathArg, required=True, help="Folder of `mix`, or a manifest: calibration questions.")
+@click.option("--bits", type=click.Choice(["4", "8"]), default="4", show_default=True)
+@click.option("--group-size", type=click.Choice(["32", "64", "128"]), default="64", show_default=True)
+@click.option(
+    "--prompts", "library", type=PathArg, default=None, help="Prompts folder; canonical questions by default."
+)
+@OUT
+def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path | None, out: Path) -> None:
+    """Quantise a model with AWQ on driving questions with their images and answers."""
+    from drivelet.recipes import named
+
+    click.echo(named.quantise(model, data=data, library=library, bits=int(bits), group_size=int(group_size), out=out))
+
+
+@command("drivelet predict MODEL drive.mp4 --out preds.jsonl")
+@click.argument("model")
+@click.argument("source", metavar="INPUT", type=PathArg)
+@click.option("--out", type=PathArg, required=True, help="JSON-lines file to write.")
+@click.option(
+    "--prompts", "library", type=PathArg, default=None, help="Prompts folder; every canonical question by default."
+)
+@click.option("--tasks", "names", multiple=True, help="Ask only these fields or tasks.")
+@click.option("--blind", is_flag=True, help="Also answer grey images, into NAME.blind.jsonl.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 takes all.")
+def predict(
+    model: str, source: Path, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+) -> None:
+    """Answer the driving questions about an image, a folder, a video or a manifest."""
+    from drivelet.recipes import named
+
+    cost = named.predict(model, source, out=out, library=library, names=names, blind=blind, threads=threads)
+    click.echo(f"{out}: {cost['images']} images, {cost['fps']} frames/s, peak {cost['peak_rss_mb']} MB")
+
+
+@command("drivelet bench MODEL_A MODEL_B --data out/data/manifest.csv")
+@click.argument("models", nargs=-1, required=True)
+@click.option("--data", type=PathArg, required=True, help="Manifest; its test rows, or its val rows where it has none.")
+@click.option(
+    "--prompts", "library", type=PathArg, default=None, help="Prompts folder; every canonical question by default."
+)
+@click.option("--out", type=PathArg, default=None, help="Folder to write; out/bench by default.")
+def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None) -> None:
+    """Measure models in one run: accuracy with intervals, frames per second, memory."""
+    from drivelet.recipes import named
+
+    named.bench(models, data=data, library=library, out=out or Path("out") / "bench")
+
+
+@command("drivelet report out/demo")
+@click.argument("folder", type=PathArg)
+def report(folder: Path) -> None:
+    """Write report.html again from a run's summary.json and the parts beside it."""
+    from drivelet.report.html import report_folder
+
+    click.echo(report_folder(folder))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line: exit code 0 done, 1 a fault of ours, 2 the user's input is wrong, 130 interrupted."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        app.main(args=list(arguments) if arguments is not None else None, prog_name="drivelet", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except InputError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command goes on from here", err=True)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            _bug()
+        where = f" while writing {error.filename}" if error.filename else ""
+        _fail(f"no space left on the disk{where}; free some or choose another --out, then run the same command again")
+    except Exception:
+        _bug()
+
+
+def _fail(message: str) -> None:
+    click.echo(f"drivelet: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def _bug() -> None:
+    traceback.print_exc()
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""The whole loop in its order: world, adapted teacher, labels, paint, mix, prompts, distillation, AWQ, measurement."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from drivelet import tasks
+from drivelet.core import flow
+from drivelet.core.artifacts import Field
+from drivelet.core.errors import InputError
+from drivelet.core.manifest import Row
+from drivelet.core.progress import say
+from drivelet.core.rng import derive_seed
+from drivelet.recipes import labelling, making, steps
+from drivelet.recipes.config import LoopConfig
+from drivelet.recipes.results import write_results
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One run: its configuration, what the user brought, and the folder of its stages."""
+
+    config: LoopConfig
+    drives: Sequence[Path]
+    images: Sequence[Path]
+    out: Path
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """Every field by name."""
+        return tasks.fields()
+
+    def stage(
+        self,
+        function: Callable[..., Any],
+        config: Any,
+        name: str,
+        context: Mapping[str, Any] | None = None,
+        **inputs: Any,
+    ) -> Path:
+        """Run one stage in this run's store."""
+        if hasattr(config, "seed") and config.seed == 0:
+            config = replace(config, seed=derive_seed(self.config.seed, name) % 2**31)
+        return flow.run(function, config, store=self.out / "stages", inputs=inputs, context=context, name=name)
+
+    # ------------------------------------------------------------------ the world and what the user brought
+
+    @cached_property
+    def world(self) -> Path:
+        """Training renders."""
+        from drivelet.synth.render import render_frames
+
+        return self.stage(render_frames, self.config.world, "world", {"gold": tasks.gold})
+
+    @cached_property
+    def rendered_test(self) -> Path:
+        """Held-out renders."""
+        from drivelet.synth.render import render_frames
+
+        return self.stage(render_frames, self.config.test, "test", {"gold": tasks.gold}) / "manifest.csv"
+
+    @cached_property
+    def real(self) -> Path | None:
+        """The user's images, split into train and test; None without `--images`."""
+        return self.stage(steps.split_real, {}, "images", images=list(self.images)) if self.images else None
+
+    @cached_property
+    def test(self) -> Path:
+        """The manifest that every model is measured on: the user's val rows, or the held-out renders."""
+        return self.real / "test.csv" if self.real else self.rendered_test
+
+    @cached_property
+    def gold(self) -> list[Row]:
+        """Hand-checked rows that calibrate the labelers: the user's train rows, or the val split of the renders."""
+        count, seed = self.config.gold_images, self.config.seed
+        if self.real:
+            return making.gold_sample(self.real / "train.csv", count=count, seed=seed, split="train")
+        return making.gold_sample(self.world / "manifest.csv", count=count, seed=seed, split="val")
+
+    # ------------------------------------------------------------------ teacher, labels, paint, mix
+
+    @cached_property
+    def teacher(self) -> Path:
+        """The teacher: as it is, or adapted with LoRA to the user's hand-checked images."""
+        from drivelet.vlm.load import resolve
+
+        teacher = resolve(self.config.teacher)
+        if self.real is None:
+            return teacher
+        labels = self.soft_labels(teacher, self.real / "train.csv", None, "adapt_labels")
+        return self.train("adapt", self.config.adapt, teacher, labels)
+
+    @cached_property
+    def labelled(self) -> list[Path]:
+        """Labelled drives: the user's, or simulated ones."""
+        from drivelet.drives.ingest import ingest
+        from drivelet.synth.drive_sim import render_drives
+
+        sources = list(self.drives) or [self.stage(render_drives, self.config.drives, "drives", {"gold": tasks.gold})]
+        ingested = [self.stage(ingest, self.config.ingest, "ingest", source=source) for source in sources]
+        return [
+            self.stage(
+                labelling.label_drives, self.config.label, "label", {"gold": self.gold},
+                drives=folder, teacher=self.teacher, calibrated_on=[row.path for row in self.gold],
+            )
+            for folder in ingested
+        ]  # fmt: skip
+
+    @cached_property
+    def painted(self) -> Path:
+        """Pictures of the text-to-image loop."""
+        return self.stage(
+            making.paint_pictures, self.config.paint, "paint", painter=Path(self.config.painter),
+            world=self.world, teacher=self.teacher,
+        )  # fmt: skip
+
+    @cached_property
+    def mixed(self) -> Path:
+        """The training set."""
+        from drivelet.dataset.mix import mix
+        from drivelet.drives.frames import frames_at
+
+        real = [self.real / "train.csv"] if self.real else []
+        labelled = [drive for folder in self.labelled for drive in labelling.labelled_folders(folder)]
+        sources = [*real, *labelled, self.world, self.painted]
+        context = {"fields": self.fields, "read_frames": frames_at}
+        return self.stage(mix, self.config.mix, "mix", context, sources=sources)
+
+    # ------------------------------------------------------------------ prompts, distillation, AWQ
+
+    @cached_property
+    def prompts(self) -> Path:
+        """The prompts folder: optimised on the student's train and val rows."""
+        return self.stage(
+            making.optimise_prompts, self.config.prompts, "prompts",
+            student=Path(self.config.student), manifest=self.mixed / "manifest.csv",
+        )  # fmt: skip
+
+    def soft_labels(self, teacher: Path, manifest: Path, prompts: Path | None, name: str) -> Path:
+        """The teacher's soft labels of a manifest's train rows."""
+        return self.stage(
+            making.soft_label_rows, self.config.soft_labels, name, teacher=teacher, manifest=manifest, prompts=prompts
+        )
+
+    def train(self, name: str, config: Any, student: Path, labels: Path) -> Path:
+        """Train adapters on soft labels; return the merged model's folder."""
+        from drivelet.distil.train import distil
+
+        return self.stage(distil, config, name, student=student, soft_labels=labels) / "model"
+
+    @cached_property
+    def models(self) -> list[tuple[str, Path, Path | None]]:
+        """The rows of the table: (name, model, prompts)."""
+        student = Path(self.config.student)
+        labels = self.soft_labels(self.teacher, self.mixed / "manifest.csv", self.prompts, "soft_labels")
+        data = self.train("data", self.config.data, student, labels)
+        distilled = self.train("distil", self.config.distil, student, labels)
+        awq = self.stage(
+            making.quantise_model, self.config.awq, "awq",
+            model=distilled, soft_labels=labels, count=self.config.calibration_images,
+        )  # fmt: skip
+        return [
+            ("teacher", self.teacher, None),
+            ("base", student, None),
+            ("prompts", student, self.prompts),
+            ("data", data, self.prompts),
+            ("distilled", distilled, self.prompts),
+            ("awq", awq / "model", self.prompts),
+        ]
+
+    def run(self) -> Path:
+        """Run everything; write `summary.json` and `report.html`; return the report's path."""
+        measured = []
+        for name, model, prompts in self.models:
+            folder = self.stage(
+                steps.measure, self.config.predict, f"measure_{name}",
+                model=model, manifest=self.test, prompts=prompts, key=name,
+            )  # fmt: skip
+            measured.append((name, model, prompts, folder))
+        extras = {
+            "painter": flow.read_json(self.painted / "rounds.json"),
+            "labels": [record for folder in self.labelled for record in labelling.label_counts(folder)],
+            "quantisation": making.quantisation_records(self.models[-1][1].parent),
+            "mix": flow.read_json(self.mixed / "mix.json"),
+        }
+        return write_results(self.config, self.out, self.test, measured, extras, real=self.real is not None)
+
+
+def run_loop(config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Path], out: Path) -> Path:
+    """Run the loop of a recipe.
+
+    Args:
+        config: the recipe's configuration.
+        drives: videos, folders of images or folders of drives; simulated drives where none is given.
+        images: manifests of labelled images; with them the table is on their val and test rows.
+        out: gets `report.html`, `summary.json` and `stages/`, from which an interrupted run goes on.
+
+    Raises:
+        InputError: an input is missing or wrong.
+    """
+    for path in [*drives, *images]:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; correct --drives or --images")
+    out.mkdir(parents=True, exist_ok=True)
+    loop = Loop(config, [path.absolute() for path in drives], [path.absolute() for path in images], out.absolute())
+    page = loop.run()
+    say(f"report: {page}")
+    return page

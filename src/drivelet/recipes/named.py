@@ -1,0 +1,180 @@
+"""Recipes by name, and the commands that join rooms outside the loop."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from drivelet import tasks
+from drivelet.core import flow
+from drivelet.core.errors import InputError
+from drivelet.core.manifest import read_manifest
+from drivelet.recipes.config import LoopConfig, PredictConfig, apply_settings, mini
+
+RECIPES = {
+    "mini": "drivelet.recipes.mini:mini",
+    "tiny": "drivelet.recipes.tiny:tiny",
+    "qwen2_5_vl": "drivelet.recipes.qwen2_5_vl:qwen2_5_vl",
+    "pretrain_minis": "drivelet.recipes.pretrain_minis:pretrain_minis",
+}
+
+
+def configured(recipe: str, settings: Sequence[str]) -> Any:
+    """Return a recipe's configuration with `--set` applied.
+
+    Raises:
+        InputError: no such recipe, or a wrong setting.
+    """
+    if recipe not in RECIPES:
+        near = get_close_matches(recipe, RECIPES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(RECIPES)}"
+        raise InputError(f"{recipe}: no such recipe; {hint}")
+    module, _, function = RECIPES[recipe].partition(":")
+    return apply_settings(getattr(import_module(module), function)(), settings)
+
+
+def start(
+    recipe: str, *, drives: Sequence[Path], images: Sequence[Path], out: Path, executor: str, settings: Sequence[str]
+) -> Path:
+    """Run a recipe.
+
+    Raises:
+        InputError: as the recipe does.
+    """
+    from drivelet.recipes.loop import run_loop
+    from drivelet.vlm.load import set_threads
+
+    config = configured(recipe, settings)
+    set_threads()
+    if not isinstance(config, LoopConfig):
+        from drivelet.recipes.pretrain_minis import run_pretraining
+
+        return run_pretraining(config, out=out)
+    if recipe == "tiny":
+        from drivelet.recipes.tiny import with_random_models
+
+        config = with_random_models(config, out / "models")
+    return run_loop(config, drives=drives, images=images, out=out)
+
+
+def predict(
+    model: str, source: Path, *, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+) -> dict[str, Any]:
+    """Answer `source` with a model and write `out`; return the costs."""
+    from drivelet.recipes.steps import asker, pictures
+    from drivelet.runtime.engine import Engine
+    from drivelet.runtime.predict import cost_path, predict, write_predictions
+    from drivelet.vlm.load import set_threads, weight_megabytes
+
+    set_threads(threads or None)
+    fields = tasks.fields()
+    wanted = _fields(names)
+    ask = asker(fields, library)
+    found = pictures(source, fields, wanted)
+    engine = Engine.from_pretrained(model)
+    weight_mb = weight_megabytes(engine.loaded.path)
+    if blind:
+        grey = predict(engine, pictures(source, fields, wanted), fields=fields, ask=ask, blind=True)
+        write_predictions(grey, out.with_suffix(f".blind{out.suffix}"), weight_mb=weight_mb)
+    write_predictions(predict(engine, found, fields=fields, ask=ask), out, weight_mb=weight_mb)
+    return flow.read_json(cost_path(out))
+
+
+def _fields(names: Sequence[str]) -> list[str]:
+    known = list(tasks.fields())
+    split = [part for name in names for part in name.split(",")]
+    chosen = [field for field in known if not split or field in split or field.split(".")[0] in split]
+    strange = [name for name in split if not any(name in (field, field.split(".")[0]) for field in known)]
+    if strange:
+        raise InputError(f"--tasks {strange[0]}: no such task or field; known are {', '.join(known)}")
+    return chosen
+
+
+def data_manifest(data: Path) -> Path:
+    """Return the manifest of a data folder, or the manifest itself.
+
+    Raises:
+        InputError: there is none.
+    """
+    manifest = data / "manifest.csv" if data.is_dir() else data
+    if not manifest.is_file():
+        raise InputError(f"{data}: no manifest.csv; give a folder written by `drivelet mix`, or a manifest")
+    return manifest
+
+
+def distil(teacher: str, student: str, *, data: Path, library: Path | None, out: Path, settings: Sequence[str]) -> Path:
+    """Cache the teacher's soft labels in `out/stages`, train, and save the merged model in `out/model`."""
+    from drivelet.distil.soft_labels import SoftLabelConfig
+    from drivelet.distil.train import DistilConfig, distil
+    from drivelet.recipes.making import soft_label_rows
+    from drivelet.vlm.load import resolve, set_threads
+
+    set_threads()
+    config = apply_settings(DistilConfig(), settings)
+    inputs = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library}
+    labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / "stages", inputs=inputs)
+    return distil(config, student=resolve(student), soft_labels=labels, out=out)
+
+
+def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_size: int, out: Path) -> Path:
+    """Quantise a model; it answers its own calibration questions where their labels are coarse."""
+    from drivelet.distil.soft_labels import SoftLabelConfig
+    from drivelet.quantise.quantise import AwqConfig, quantise
+    from drivelet.recipes.making import calibration_batches, soft_label_rows
+    from drivelet.vlm.load import resolve, set_threads
+
+    set_threads()
+    config = AwqConfig(bits=bits, group_size=group_size)
+    inputs = {"teacher": resolve(model), "manifest": data_manifest(data), "prompts": library}
+    labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / "stages", inputs=inputs)
+    return quantise(config, model_path=resolve(model), batches=calibration_batches(model, labels, 64), out=out)
+
+
+def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path) -> Path:
+    """Measure models on a manifest's test rows (its val rows where it has none), print and save the table."""
+    from drivelet.evaluate.predictions import read_predictions
+    from drivelet.evaluate.table import paired_tests
+    from drivelet.recipes.results import print_table, result_row
+    from drivelet.recipes.steps import measure, only_split
+    from drivelet.vlm.load import resolve
+
+    rows = read_manifest(data_manifest(data), tasks=tasks.fields())
+    split = "test" if any(row.split == "test" for row in rows) else "val"
+    store = out / "stages"
+    manifest = flow.run(only_split, {"split": split}, store=store, inputs={"manifest": data_manifest(data)})
+    rows = read_manifest(manifest / "manifest.csv", tasks=tasks.fields())
+    lines, said = [], {}
+    for name in models:
+        folder = flow.run(
+            measure, PredictConfig(), store=store,
+            inputs={"model": resolve(name), "manifest": manifest / "manifest.csv", "prompts": library, "key": name},
+        )  # fmt: skip
+        lines.append(result_row(name, resolve(name), library, folder, rows, out))
+        said[name] = read_predictions(folder / "preds.jsonl")
+    first = models[0]
+    tests = [
+        t for other in models[1:] for t in paired_tests(other, said[other], first, said[first], rows, tasks.load())
+    ]
+    summary = {"recipe": "bench", "data": {"test": str(data), "rows": len(rows)}, "rows": lines, "tests": tests}
+    flow.write_json(out / "summary.json", summary)
+    print_table(lines, title=f"{len(rows)} {split} rows of {data}")
+    return out / "summary.json"
+
+
+def paint(out: Path, *, world: Path | None, painter: Path | None, settings: Sequence[str]) -> Path:
+    """Run the text-to-image loop; without `world` a small one is rendered first."""
+    from drivelet.recipes.making import paint_pictures
+    from drivelet.synth.paint import PaintConfig
+    from drivelet.synth.render import RenderConfig, render_frames
+    from drivelet.vlm.load import set_threads
+
+    set_threads()
+    config = apply_settings(PaintConfig(), settings)
+    painter = painter or Path(mini("painter-mini"))
+    if not painter.is_dir():
+        raise InputError(f"{painter}: no such pipeline folder; give one saved by diffusers' save_pretrained")
+    if world is None:
+        rendering = RenderConfig(num_frames=120, seed=config.seed, workers=2)
+        world = flow.run(render_frames, rendering, store=out / "stages", inputs={}, context={"gold": tasks.gold})
+    return paint_pictures(config, painter=painter, world=world, teacher=Path(mini("teacher-mini")), out=out)

@@ -1,0 +1,71 @@
+"""`tiny`: the same loop on random weights and a handful of frames, in seconds. Its answers mean nothing; its path does."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from drivelet import tasks
+from drivelet.adapters.diffusers import LoraConfig
+from drivelet.dataset.mix import MixConfig
+from drivelet.distil.train import DistilConfig
+from drivelet.prompts.search import OptimiseConfig
+from drivelet.quantise.quantise import AwqConfig
+from drivelet.recipes.config import LoopConfig
+from drivelet.synth.captions import vocabulary
+from drivelet.synth.drive_sim import DriveConfig
+from drivelet.synth.paint import PaintConfig
+from drivelet.synth.render import RenderConfig
+from drivelet.synth.score import RejectConfig
+from drivelet.vlm.fresh import ModelShape, save_fresh_model
+
+SHAPE = ModelShape(
+    vision_hidden=32, vision_depth=1, vision_heads=2, vision_intermediate=64,
+    text_hidden=64, text_layers=2, text_heads=4, text_kv_heads=2, text_intermediate=64,
+    min_pixels=56 * 56, max_pixels=112 * 84,
+)  # fmt: skip
+
+
+def tiny() -> LoopConfig:
+    """Return the smallest configuration of the whole loop; its models are made by `with_random_models`."""
+    training = DistilConfig(steps=4, images_per_step=2, warmup=1, checkpoint_every=2)
+    return LoopConfig(
+        name="tiny",
+        teacher="models/teacher",
+        student="models/student",
+        painter="models/painter",
+        world=RenderConfig(num_frames=12, seed=1, workers=2, width=160, height=96, val=0.3, test=0.0),
+        test=RenderConfig(num_frames=6, seed=2, workers=2, width=160, height=96, val=0.0, test=1.0),
+        drives=DriveConfig(num_drives=1, seed=3, seconds=1.0, hz=5, workers=2, width=160, height=96, val=0.0, test=0.0),
+        adapt=replace(training, alpha=0.0),
+        gold_images=6,
+        paint=PaintConfig(
+            rounds=1, prompts_per_round=4, per_prompt=2, held_out_prompts=4, sampler_steps=2,
+            lora=LoraConfig(rank=2, alpha=2, steps=2, batch_size=2),
+            reject=RejectConfig(least_prob=0.0, least_sharpness=0.0, least_contrast=0.0, clipped=1.0, hash_distance=-1),
+        ),
+        mix=MixConfig(real_share=None, min_prob=0.0),
+        prompts=OptimiseConfig(rounds=1, candidates_per_field=1, train_rows=4, val_rows=4),
+        data=replace(training, alpha=0.0),
+        distil=training,
+        awq=AwqConfig(bits=4, group_size=32, grid=4, search_tokens=64),
+        calibration_images=4,
+    )  # fmt: skip
+
+
+def with_random_models(config: LoopConfig, folder: Path) -> LoopConfig:
+    """Save random models in `folder` and return `config` with their paths; the same weights every time."""
+    from drivelet.adapters.diffusers import save_pipeline
+    from drivelet.adapters.painter_parts import small_pipeline
+    from drivelet.recipes.pretrain_minis import corpus
+
+    folder = folder.absolute()
+    texts = corpus(tasks.fields().values())
+    for seed, name in enumerate(("teacher", "student")):
+        if not (folder / name / "preprocessor_config.json").is_file():
+            save_fresh_model(folder / name, SHAPE, corpus=texts, seed=seed)
+    if not (folder / "painter" / "model_index.json").is_file():
+        save_pipeline(
+            small_pipeline(vocabulary(), seed=2, channels=(32, 32), text_width=32), folder / "painter"
+        )
+    return replace(
+        config, teacher=str(folder / "teacher"), student=str(folder / "student"), painter=str(folder / "painter")
+    )
