@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from drivelet.adapters.diffusers import DiffusersPainter, quiet
 from drivelet.adapters.painter_train import PretrainConfig
 from drivelet.core.rng import generator
+from drivelet.recipes.painter_card import write_card
 from drivelet.recipes.pretrain_painter import (
     JUDGE_PART,
     TEST_PART,
@@ -51,3 +53,23 @@ def test_pretraining_goes_on_and_writes_a_pipeline_that_paints(tmp_path: Path) -
 def test_checkpoints_lie_in_the_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert default_folder() == Path("/somewhere/drivelet/pretrain/painter")
+
+
+def test_the_card_states_every_figure(tmp_path: Path) -> None:
+    def share(value: float) -> dict[str, float]:
+        return {"score": value, "low": value - 0.05, "high": value + 0.05, "n": 320}
+
+    found = {LAMP: share(0.81), CONES: share(0.62), "both": share(0.5), "lamp_states": {"red": 0.9, "yellow": 0.41}}
+    accuracy = {"accuracy": 0.973, "per_answer": {"red": 0.96}, "n": 1500}
+    metrics = {
+        "recipe": asdict(PainterRecipe()),
+        "frames": 4321,
+        "lights": {"day": 4000, "night": 321},
+        "training": {"steps": 900.0, "images": 14400.0, "seconds": 5400.0, "loss": 0.05},
+        "control": {"near": found},
+        "scorers": {"crop-cnn": {LAMP: accuracy, CONES: accuracy}},
+    }
+    text = write_card(metrics, tmp_path).read_text()
+    assert all(part in text for part in ("4321", "4000 day", "14400", "1.50 h", "0.81 [0.76, 0.86]", "0.973"))
+    assert "traffic_light.state: reached; cone.count: not reached" in text
+    assert "Asked for yellow in near views, only 0.41" in text and "Asked for red" not in text

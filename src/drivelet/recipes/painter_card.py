@@ -38,7 +38,7 @@ loop; any other local pipeline takes its place by its path.
 
 {joined:.0%} of the crops join the surroundings of a lamp with road of the same light and weather, so that each pair of
 lamp state and cone presence is equally frequent; {lamp:.0%} zoom on a lamp, {cone:.0%} on cones, the rest are streets.
-Brightness, contrast and saturation vary, hue does not. Frames that were rendered while it trained joined it at a restart.
+Brightness, contrast and saturation vary, hue does not. Frames rendered meanwhile joined at a restart.
 
 ## How well it obeys captions
 
@@ -109,10 +109,9 @@ def _control(control: Mapping[str, Any]) -> str:
 def _scorers(scorers: Mapping[str, Any]) -> str:
     lines = ["| scorer | lamp accuracy | per state | cone accuracy | n |", "| --- | --- | --- | --- | --- |"]
     for name, found in scorers.items():
-        states = ", ".join(f"{state} {share:.2f}" for state, share in found[LAMP]["per_answer"].items())
-        lines.append(
-            f"| {name} | {found[LAMP]['accuracy']:.3f} | {states} | {found[CONES]['accuracy']:.3f} | {found[LAMP]['n']} |"
-        )
+        lamp, cones = found[LAMP], found[CONES]
+        states = ", ".join(f"{state} {share:.2f}" for state, share in lamp["per_answer"].items())
+        lines.append(f"| {name} | {lamp['accuracy']:.3f} | {states} | {cones['accuracy']:.3f} | {lamp['n']} |")
     return "\n".join(lines)
 
 
