@@ -17,7 +17,8 @@ def top_k_tail_kl(
 ) -> torch.Tensor:
     """KL(teacher || student) over the teacher's top-k tokens and one bucket for all the rest, shape (N,).
 
-    The tail bucket keeps the divergence non-negative and the gradient on the kept logits exact; dropping it does neither.
+    The tail bucket keeps the divergence non-negative and the gradient on the kept logits exact; dropping it does
+    neither.
 
     Args:
         student_logits_NV: raw logits at the answer positions.

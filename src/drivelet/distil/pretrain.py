@@ -1,22 +1,23 @@
 """Pretraining a small model from nothing: answers, and a dense target for every vision token.
 
-Answers alone leave a small model on a plateau where lamp colour and sign value stay at chance; dense targets from the exact
-labels of renders break it (LOG.md). The dense heads are linear and dropped afterwards.
+Answers alone leave a small model on a plateau where lamp colour and sign value stay at chance; dense targets from the
+exact labels of renders break it (LOG.md). The dense heads are linear and dropped afterwards.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from drivelet.core.artifacts import Field
+from drivelet.core.images import read_image
 from drivelet.core.progress import say
 from drivelet.core.rng import generator
 from drivelet.distil.views import CELL_HEADS, FRAME_HEADS, FULL_GRID, ZOOM_GRIDS, View, ask, make_view
@@ -24,13 +25,16 @@ from drivelet.vlm.answers import answer_branch
 from drivelet.vlm.batch import Packed, base_model, collate, head, pack_pixels
 from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
 from drivelet.vlm.load import Loaded, load
+from drivelet.vlm.lora import copy_processor
 
 EMPTY_WEIGHT = 0.15
+PAD_MULTIPLE = 32
+"""Sequence lengths are padded to it: few shapes, so few compiled kernels and little memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """How long and how to pretrain; `dense_weight` fades to 0 over the last `decay_share` of the steps, with the rate."""
+    """How long and how to pretrain; over the last `decay_share` of the steps `dense_weight` and the rate fade to 0."""
 
     steps: int = 4000
     batch_size: int = 16
@@ -55,15 +59,18 @@ class Frames:
 
 
 def read_frames(folders: Sequence[Path], *, gold: Callable[[Mapping[str, Any]], Mapping[str, str]]) -> Frames:
-    """Read render folders (`frames/`, `scenes.jsonl`); a frame that is not there yet is left out."""
-    images, scenes = [], []
-    for folder in folders:
-        for index, line in enumerate((folder / "scenes.jsonl").read_text().splitlines()):
-            image = cv2.imread(str(folder / "frames" / f"{index:06d}.png"))
-            if image is not None:
-                images.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-                scenes.append(json.loads(line))
-    return Frames(images=images, scenes=scenes, gold=[gold(scene) for scene in scenes])
+    """Read finished render folders (`frames/`, `scenes.jsonl`)."""
+    parts = [_read_folder(folder) for folder in folders]
+    scenes = [scene for _, found in parts for scene in found]
+    return Frames(
+        images=[image for found, _ in parts for image in found], scenes=scenes, gold=[gold(s) for s in scenes]
+    )
+
+
+@cache
+def _read_folder(folder: Path) -> tuple[list[np.ndarray], list[Mapping[str, Any]]]:
+    scenes = [json.loads(line) for line in (folder / "scenes.jsonl").read_text().splitlines()]
+    return [read_image(folder / "frames" / f"{index:06d}.png") for index in range(len(scenes))], scenes
 
 
 class DenseHeads(nn.Module):
@@ -126,7 +133,7 @@ def pretrain(
         nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        for name, value in (("answer", answer), ("dense", dense)):
+        for name, value in (("answer", answer.detach()), ("dense", dense.detach())):
             averages[name] = 0.98 * averages.get(name, float(value)) + 0.02 * float(value)
         if (number + 1) % config.checkpoint_every == 0 or number + 1 == config.steps:
             save_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer, step=number + 1)
@@ -137,12 +144,8 @@ def pretrain(
 
 def save_model(loaded: Loaded, out: Path) -> Path:
     """Save weights in bfloat16 with tokenizer and image processor files beside them."""
-    import shutil
-
     out.mkdir(parents=True, exist_ok=True)
-    for file in loaded.path.iterdir():
-        if file.suffix != ".safetensors" and file.is_file() and not file.name.endswith(".index.json"):
-            shutil.copyfile(file, out / file.name)
+    copy_processor(loaded.path, out)
     loaded.model.to(torch.bfloat16).save_pretrained(out)
     return out
 
@@ -181,7 +184,7 @@ def _batch(
             targets += [(row, start - k - 1, nodes[-k].token) for k in range(length, 0, -1)]
         items.append(item)
         views.append(view)
-    return collate(items), targets, views
+    return collate(items, multiple=PAD_MULTIPLE), targets, views
 
 
 def _losses(

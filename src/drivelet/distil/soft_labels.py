@@ -10,7 +10,7 @@ import torch
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
-from drivelet.core.flow import digest_text
+from drivelet.core.flow import digest_file, digest_text
 from drivelet.core.images import read_image
 from drivelet.core.progress import track
 from drivelet.core.tables import append_table, chunked, read_rows
@@ -34,7 +34,7 @@ class SoftLabelConfig:
 class Example:
     """One question about one image with its hard label.
 
-    `allowed` are the fine answers that a coarse label permits (all equal to `answer` where it is fine); `weight` in (0, 1].
+    `allowed` are the fine answers that a coarse label permits (only one where the label is fine); `weight` in (0, 1].
     """
 
     image: str
@@ -50,9 +50,9 @@ def cache_soft_labels(
 ) -> Path:
     """Ask the teacher every example; write `soft_labels.lance` in `out`, going on after the rows that are there.
 
-    A row: `key` (sample, teacher, processor, pixels, template and tokens), `image`, `field`, `text`, `choices`, `answer` (the
-    allowed answer that the teacher likes best), `weight`, `set_logp` (log p of each choice), and for each answer token `ids`,
-    `logits` (top-k) and `logsumexp` (one a temperature), flattened.
+    A row: `key` (sample, teacher, processor, pixels, template and tokens), `image`, `field`, `text`, `choices`,
+    `answer` (the allowed answer that the teacher likes best), `weight`, `set_logp` (log p of each choice), and for each
+    answer token `ids`, `logits` (top-k) and `logsumexp` (one a temperature), flattened.
 
     Raises:
         InputError: there are no examples.
@@ -92,15 +92,9 @@ SCHEMA = pa.schema(
 
 
 def teacher_fingerprint(path: Path) -> str:
-    """Return a hash of the teacher's weights (by size and head), processor and template files."""
-    parts = []
-    for file in sorted(path.iterdir()):
-        if file.suffix in (".json", ".jinja"):
-            parts.append(f"{file.name} {digest_text(file.read_text())}")
-        elif file.suffix == ".safetensors":
-            with file.open("rb") as stream:
-                parts.append(f"{file.name} {file.stat().st_size} {digest_text(stream.read(2**20).hex())}")
-    return digest_text("\n".join(parts))
+    """Return a hash of the teacher's weights, processor and template files."""
+    kept = (file for file in sorted(path.iterdir()) if file.suffix in (".json", ".jinja", ".txt", ".safetensors"))
+    return digest_text("\n".join(f"{file.name} {digest_file(file)}" for file in kept))
 
 
 def _by_image(examples: Sequence[Example]) -> list[list[Example]]:
@@ -156,7 +150,9 @@ def _answer_logits(
     hidden_LD, told = hidden_states(loaded.model, packed)[0], []
     for start, branch in zip(branch_rows(packed, branches), branches, strict=True):
         rows = start + torch.tensor(branch.decisions + branch.path)
-        decided_NV, path_NV = head(loaded.model)(hidden_LD[rows]).float().split([len(branch.decisions), len(branch.path)])
+        decided_NV, path_NV = (
+            head(loaded.model)(hidden_LD[rows]).float().split([len(branch.decisions), len(branch.path)])
+        )
         logp_C = branch.trie.log_probs(decided_NV.log_softmax(-1))
         told.append((dict(zip(branch.trie.choices, logp_C.tolist(), strict=True)), path_NV))
     return branches, told

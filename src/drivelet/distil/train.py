@@ -23,6 +23,9 @@ from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
 from drivelet.vlm.load import Loaded, load
 from drivelet.vlm.lora import LoraSettings, add_lora, merge_and_save
 
+PAD_MULTIPLE = 32
+"""Sequence lengths are padded to it: few shapes, so few compiled kernels and little memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DistilConfig:
@@ -31,8 +34,8 @@ class DistilConfig:
     Attributes:
         alpha: weight of the soft term; 0 is plain fine-tuning on hard labels.
         temperature: T of the soft term, one of those cached.
-        soft_target: `answers` for the exact distribution over the closed set, `tokens` for top-k + tail on the answer tokens
-            (teacher and student must share a tokenizer), `both` for their mean.
+        soft_target: `answers` for the exact distribution over the closed set, `tokens` for top-k + tail on the answer
+            tokens (teacher and student must share a tokenizer), `both` for their mean.
         images_per_step: images in a batch; all their questions are packed.
         augment: exposure, noise and JPEG variation on the student's side; the labels do not change.
     """
@@ -102,7 +105,9 @@ def _temperatures(groups: Sequence[Sequence[Mapping[str, Any]]], config: DistilC
     manifest = where / MANIFEST
     cached = read_json(manifest)["config"]["temperatures"] if manifest.is_file() else [1.0, 2.0]
     if config.soft_target != "answers" and config.temperature not in cached:
-        raise InputError(f"{where}: no soft labels at T={config.temperature}; cached are {cached}: set soft.temperatures")
+        raise InputError(
+            f"{where}: no soft labels at T={config.temperature}; cached are {cached}: set soft.temperatures"
+        )
     return cached.index(config.temperature) if config.temperature in cached else 0
 
 
@@ -136,12 +141,13 @@ def _step_loss(
             asked.append((row, base, branch, example))
             base += len(branch.nodes)
         items.append(item)
+    torch.manual_seed(derive_seed(config.seed, "dropout", step) % 2**31)
     with torch.autocast(loaded.device.type, dtype=torch.bfloat16):
-        hidden_BLD = hidden_states(model, collate(items).to(loaded.device))
+        hidden_BLD = hidden_states(model, collate(items, multiple=PAD_MULTIPLE).to(loaded.device))
         rows, positions = _positions(asked)
         logits_NV = head(loaded.model)(hidden_BLD[rows, positions]).float()
     sizes = [len(branch.decisions) + len(branch.path) for _, _, branch, _ in asked]
-    total, weights = torch.zeros(()), 0.0
+    total, weights = logits_NV.new_zeros(()), 0.0
     for (_, _, branch, example), block_NV in zip(asked, logits_NV.split(sizes), strict=True):
         total = total + example["weight"] * _example_loss(config, branch, example, block_NV, temperature_column)
         weights += example["weight"]
@@ -162,16 +168,17 @@ def _example_loss(
 ) -> torch.Tensor:
     """Return the hybrid loss of one question; `logits_NV` holds the decisions first, then the answer's path."""
     decided_NV, path_NV = logits_NV.split([len(branch.decisions), len(branch.path)])
-    hard = torch.nn.functional.cross_entropy(path_NV, torch.tensor(branch.tokens))
+    device = logits_NV.device
+    hard = torch.nn.functional.cross_entropy(path_NV, torch.tensor(branch.tokens, device=device))
     soft = []
     if config.alpha and config.soft_target in ("answers", "both"):
         student_C = branch.trie.log_probs(decided_NV.log_softmax(-1))
-        teacher_C = torch.tensor(example["set_logp"])
+        teacher_C = torch.tensor(example["set_logp"], device=device)
         soft.append(answer_set_kl(student_C, teacher_C, temperature=config.temperature))
     if config.alpha and config.soft_target in ("tokens", "both"):
         count = len(branch.tokens)
-        kept = [torch.tensor(example[name]).view(count, -1) for name in ("logits", "ids", "logsumexp")]
+        kept = [torch.tensor(example[n], device=device).view(count, -1) for n in ("logits", "ids", "logsumexp")]
         token_N = top_k_tail_kl(path_NV, kept[0], kept[1].long(), kept[2][:, column], temperature=config.temperature)
         soft.append(token_N.mean())
-    mean_soft = torch.stack(soft).mean() if soft else torch.zeros(())
+    mean_soft = torch.stack(soft).mean() if soft else logits_NV.new_zeros(())
     return hybrid_loss(mean_soft, hard, alpha=config.alpha, temperature=config.temperature)

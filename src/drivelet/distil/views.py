@@ -1,7 +1,7 @@
 """Training views of rendered frames: crops and camera noise, with answers and dense cell labels that follow the crop.
 
-A view never changes what is true in it: no mirroring (lanes and digits have a side), hue moves by a few degrees at most (lamp
-colours must not cross), and a question whose answer a crop makes ambiguous is not asked.
+A view never changes what is true in it: no mirroring (lanes and digits have a side), hue moves by a few degrees at most
+(lamp colours must not cross), and a question whose answer a crop makes ambiguous is not asked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ def make_view(
     seen = [_project(item, window, size) for item in scene["objects"] if item.get("box")]
     seen = [item for item in seen if item["inside"] > 0.1]
     return View(
-        image=camera_noise(rng, np.ascontiguousarray(cut)),
+        image=camera_noise(rng, np.ascontiguousarray(cut, dtype=np.uint8)),
         answers=_answers(seen, scene, gold, whole=whole),
         cells=_cells(seen, scene, grid),
         frame=_frame_targets(scene, gold, whole=whole),
@@ -141,7 +141,8 @@ def _answers(
         answers["speed_limit.posted"] = "none"
     elif all(i["inside"] > 0.95 for i in signs) and (signs[0]["visible"] or whole):
         answers["speed_limit.posted"] = gold["speed_limit.posted"]
-    if "speed_limit.posted" not in answers or "cone.in_path" not in answers:
+    # The recommended speed follows from the sign and the cones: where a crop hides either, it cannot be told.
+    if any(answers.get(name) != gold[name] for name in ("speed_limit.posted", "cone.in_path")):
         answers.pop("speed_limit.recommended", None)
     return answers
 
@@ -216,7 +217,7 @@ def camera_noise(rng: np.random.Generator, image: ImageArray) -> ImageArray:
     noisy = (np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.3:
         _, code = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))])
-        noisy = cv2.imdecode(code, cv2.IMREAD_COLOR).astype(np.uint8)
+        noisy = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), dtype=np.uint8)
     return noisy
 
 
@@ -229,9 +230,10 @@ def ask(
     sensor: str,
     other_sensor: str,
 ) -> list[tuple[str, str]]:
-    """Draw `count` questions of a view as (text, answer): varied wordings, hints, sensor text that matches or contradicts.
+    """Draw `count` questions of a view as (text, answer).
 
-    The image governs: a contradicting sensor text never changes the answer.
+    Wordings vary; hints and sensor text come in, and the sensor text may contradict the picture. The image governs: a
+    contradicting sensor text never changes the answer.
     """
     names = sorted(view.answers)
     chosen = rng.choice(len(names), size=min(count, len(names)), replace=False)

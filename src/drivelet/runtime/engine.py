@@ -15,8 +15,9 @@ from drivelet.vlm.load import Loaded, load
 class Engine:
     """A loaded model that scores closed answer sets from logits, without sampling.
 
-    Implements `core.ports.VisionLanguageModel`. Every question is a branch of the image's prefix, every answer a path below
-    its question (`vlm/batch.py`), so the vision tower and the prefix run once a frame, however many fields are asked.
+    Implements `core.ports.VisionLanguageModel`. Every question is a branch of the image's prefix, every answer a path
+    below its question (`vlm/batch.py`), so the vision tower and the prefix run once a frame, however many fields are
+    asked.
     """
 
     def __init__(self, loaded: Loaded, *, name: str | None = None) -> None:

@@ -28,7 +28,12 @@ class Picture:
 
 
 def predict(
-    model: VisionLanguageModel, pictures: Iterable[Picture], *, fields: Mapping[str, Field], ask: Ask, blind: bool = False
+    model: VisionLanguageModel,
+    pictures: Iterable[Picture],
+    *,
+    fields: Mapping[str, Field],
+    ask: Ask,
+    blind: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield one prediction a picture and field, in the form of `preds.jsonl`.
 

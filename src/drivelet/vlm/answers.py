@@ -14,9 +14,9 @@ from drivelet.vlm.processor import ChatProcessor
 class AnswerTrie:
     """The token paths of a closed set.
 
-    `steps[c]` lists the (inner node, token) decisions that spell choice c. Inner node 0 is the last token of the question; an
-    inner node exists only where a decision is made below it, so single-token answers cost no tokens at all. The end token is a
-    decision only where one answer is a prefix of another.
+    `steps[c]` lists the (inner node, token) decisions that spell choice c. Inner node 0 is the last token of the
+    question; an inner node exists only where a decision is made below it, so single-token answers cost no tokens. The
+    end token is a decision only where one answer is a prefix of another.
     """
 
     choices: tuple[str, ...]
@@ -25,7 +25,9 @@ class AnswerTrie:
 
     def log_probs(self, log_probs_NV: torch.Tensor) -> torch.Tensor:
         """Return log p(choice), shape (C,), from next-token log-probabilities at the inner nodes, shape (N, V)."""
-        return torch.stack([sum((log_probs_NV[n, t] for n, t in path), log_probs_NV.new_zeros(())) for path in self.steps])
+        return torch.stack(
+            [sum((log_probs_NV[n, t] for n, t in path), log_probs_NV.new_zeros(())) for path in self.steps]
+        )
 
     def greedy(self, log_probs_NV: torch.Tensor) -> tuple[str, bool]:
         """Return the greedy answer inside the set, and whether unconstrained greedy decoding spells it too."""
@@ -63,7 +65,7 @@ def _build(spelled: tuple[tuple[str, tuple[int, ...]], ...], end_id: int) -> Ans
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringBranch:
-    """A question's branch ready to pack, and where its decisions lie: `decisions[n]` is the branch node of inner node n."""
+    """A question's branch ready to pack, and where it decides: `decisions[n]` is the branch node of inner node n."""
 
     nodes: tuple[Node, ...]
     decisions: tuple[int, ...]
@@ -113,6 +115,6 @@ def training_branch(processor: ChatProcessor, text: str, choices: Sequence[str],
 
 
 def answer_branch(processor: ChatProcessor, text: str, answer: str) -> tuple[list[Node], int]:
-    """Return the branch of a question followed by its answer and the end token, and how many tokens the answer takes."""
+    """Return the branch of a question followed by its answer and the end token, and the count of answer tokens."""
     answer_ids = [*processor.tokens(answer), processor.end_id]
     return chain([*processor.tokens(text), *processor.suffix_ids, *answer_ids]), len(answer_ids)

@@ -1,8 +1,8 @@
 """Pack one image and many questions into one sequence: a shared prefix with independent branches.
 
 Layout of a sequence: the chat prefix and the image's tokens, then each branch (question text, template suffix and,
-under it, answer tokens) side by side. A branch sees the prefix and itself, never its neighbours, and its positions go on from
-the prefix as if it stood there alone; so one forward equals one conversation per question.
+under it, answer tokens) side by side. A branch sees the prefix and itself, never its neighbours, and its positions go
+on from the prefix as if it stood there alone; so one forward equals one conversation per question.
 """
 
 from collections.abc import Sequence
@@ -118,9 +118,10 @@ def _prefix_positions(model: Any, prefix: Sequence[int], grid_thw: torch.Tensor,
     return positions_31P[:, 0]
 
 
-def collate(items: Sequence[Packed], *, pad_id: int = 0) -> Packed:
-    """Pad on the right and stack; padding looks only at itself."""
-    length = max(item.input_ids_BL.shape[1] for item in items)
+def collate(items: Sequence[Packed], *, pad_id: int = 0, multiple: int = 1) -> Packed:
+    """Pad on the right to a length that `multiple` divides, and stack; padding looks only at itself."""
+    longest = max(item.input_ids_BL.shape[1] for item in items)
+    length = -(-longest // multiple) * multiple
     mask = torch.eye(length, dtype=torch.bool).repeat(len(items), 1, 1)[:, None]
     for row, item in enumerate(items):
         size = item.input_ids_BL.shape[1]

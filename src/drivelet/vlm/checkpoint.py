@@ -1,7 +1,6 @@
 """Training checkpoints as safetensors: parameters, optimiser moments, and a step, written whole or not at all."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 
-def save_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, step: int) -> None:
+def save_checkpoint(
+    path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, step: int
+) -> None:
     """Write parameters and AdamW moments to `path` (one file), replacing the last checkpoint only once complete."""
     tensors = {f"p.{name}": value.detach().contiguous().clone() for name, value in parameters.items()}
     for name, value in parameters.items():
@@ -18,7 +19,7 @@ def save_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], op
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial, metadata={"state": json.dumps({"step": step})})
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:

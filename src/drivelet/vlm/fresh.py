@@ -122,7 +122,8 @@ def train_tokenizer(corpus: Iterable[str], *, vocab_size: int) -> PreTrainedToke
 def save_fresh_model(path: Path, shape: ModelShape, *, corpus: Iterable[str], seed: int) -> Path:
     """Save a randomly initialised model with tokenizer and image processor; equal arguments give equal files."""
     tokenizer = train_tokenizer(corpus, vocab_size=shape.vocab_size)
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    vocabulary = tokenizer.get_vocab()
+    ids = {token: vocabulary[token] for token in SPECIAL_TOKENS}
     vocab_size = -(-len(tokenizer) // 64) * 64
     config = shape.config(ids, vocab_size)
     with torch.random.fork_rng(devices=[]):

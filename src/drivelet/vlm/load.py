@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers.utils import logging
 
 from drivelet.core.errors import InputError
 from drivelet.vlm.processor import ChatProcessor, load_processor
@@ -62,18 +63,27 @@ def load(reference: str | Path, *, dtype: torch.dtype | None = None, device: str
     if not any(path.glob("*.safetensors")):
         raise InputError(f"{path}: no .safetensors weights; other formats are not read, convert the model first")
     processor = load_processor(path)
+    logging.disable_progress_bar()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True)
-        model = AutoModelForImageTextToText.from_pretrained(
+        model: Any = AutoModelForImageTextToText.from_pretrained(
             path, config=config, dtype=dtype, local_files_only=True, attn_implementation="sdpa"
         )
     except (ValueError, OSError, KeyError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: this is no vision-language model that transformers can load ({first})") from error
+    _unpack(model)
     accelerate_vision(model)
     return Loaded(model=model.to(device).eval(), processor=processor, path=path)
+
+
+def _unpack(model: Any) -> None:
+    """Unpack compressed weights now: the hook that would do so sits on a forward that the engine goes around."""
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is not None:
+        quantizer.compressor.decompress_model(model)
 
 
 def weight_megabytes(path: Path) -> float:

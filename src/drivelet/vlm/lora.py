@@ -1,9 +1,12 @@
 """LoRA through peft, with targets named by module path: bare names would also hit the vision MLPs."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from drivelet.core.errors import InputError
 from drivelet.vlm.load import Loaded
@@ -31,13 +34,15 @@ def add_lora(loaded: Loaded, settings: LoraSettings, *, seed: int) -> Any:
     Raises:
         InputError: no module matches the targets.
     """
-    import torch
     from peft import LoraConfig, get_peft_model
 
     pattern = "|".join(f"(?:{target})" for target in settings.targets)
     torch.manual_seed(seed)
     config = LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=pattern
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # pyright: ignore[reportArgumentType]  # peft says int; any number is right
+        lora_dropout=settings.dropout,
+        target_modules=pattern,
     )
     try:
         return get_peft_model(loaded.model, config)
@@ -46,12 +51,18 @@ def add_lora(loaded: Loaded, settings: LoraSettings, *, seed: int) -> Any:
 
 
 def merge_and_save(model: Any, source: Path, out: Path) -> Path:
-    """Merge the adapters into the weights and save them with the source folder's processor files."""
-    merged = model.merge_and_unload()
+    """Merge the adapters into the weights and save them, in the source's dtype, with its processor files."""
+    merged = model.merge_and_unload().to(stored_dtype(source))
     out.mkdir(parents=True, exist_ok=True)
     copy_processor(source, out)
     merged.save_pretrained(out)
     return out
+
+
+def stored_dtype(source: Path) -> torch.dtype:
+    """Return the dtype in which a model folder keeps its weights; float32 where its config does not say."""
+    config = json.loads((source / "config.json").read_text())
+    return getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"))
 
 
 def copy_processor(source: Path, out: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
@@ -39,7 +39,7 @@ class ChatProcessor:
     image_token_id: int
 
     def pixels(self, image: ImageArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (`pixel_values` of shape (patches, channels * 2 * patch * patch), `image_grid_thw` of shape (1, 3))."""
+        """Return `pixel_values`, shape (patches, channels * 2 * patch * patch), and `image_grid_thw`, shape (1, 3)."""
         batch = self.image_processor(images=[np.ascontiguousarray(image)], return_tensors="pt")
         return batch["pixel_values"], batch["image_grid_thw"]
 
@@ -65,7 +65,9 @@ def load_processor(path: Path) -> ChatProcessor:
     """
     for name, options in _NEEDED.items():
         if not any((path / option).is_file() for option in options):
-            raise InputError(f"{path}: the model folder has no {name} ({' or '.join(options)}); save the processor there")
+            raise InputError(
+                f"{path}: the model folder has no {name} ({' or '.join(options)}); save the processor there"
+            )
     if is_torchvision_available():
         from transformers import AutoProcessor
 

@@ -36,7 +36,7 @@ def _attend_windows(
     for length in lengths.unique().tolist():
         starts_W = cu_seqlens[:-1][lengths == length]
         index_WL = starts_W[:, None] + torch.arange(length, device=starts_W.device)
-        windows = [part[index_WL].transpose(1, 2) for part in (query, key, value)]
-        out_WHLD = F.scaled_dot_product_attention(*windows, scale=self.scaling)
+        query_WHLD, key_WHLD, value_WHLD = (part[index_WL].transpose(1, 2) for part in (query, key, value))
+        out_WHLD = F.scaled_dot_product_attention(query_WHLD, key_WHLD, value_WHLD, scale=self.scaling)
         mixed = mixed.index_copy(0, index_WL.flatten(), out_WHLD.transpose(1, 2).flatten(0, 1).to(mixed.dtype))
     return self.proj(mixed.flatten(1))
