@@ -60,7 +60,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise InputError(f"{path}: no readable video ({_short(error)}); record or copy the file again") from error
     with container:
         if not container.streams.video:
-            raise InputError(f"{path}: holds no video stream; give a video ({', '.join(SUFFIXES)})")
+            raise InputError(f"{path}: no readable video (no picture stream); record or copy the file again")
         stream = container.streams.video[0]
         # Concealed errors would pass as good frames; a decoder that reports them lets us skip and count.
         stream.codec_context.options = {"err_detect": "explode"}
@@ -120,6 +120,7 @@ def iter_video(path: Path, timeline: Timeline) -> Iterator[tuple[int, Any, bool]
 
 def _decoded(container: Any, stream: Any, timeline: Timeline) -> Iterator[tuple[int, Any, bool]]:
     suspect = False
+    following: int | None = None
     for packet in _packets(container, stream):
         try:
             frames = packet.decode()
@@ -131,7 +132,9 @@ def _decoded(container: Any, stream: Any, timeline: Timeline) -> Iterator[tuple[
             if index is None or frame.is_corrupt:
                 suspect = True
                 continue
-            suspect = suspect and not frame.key_frame
+            # Some decoders drop a damaged frame without a word: then its number is missing from the order.
+            suspect = (suspect or following not in (None, index)) and not frame.key_frame
+            following = index + 1
             yield index, frame, suspect
 
 

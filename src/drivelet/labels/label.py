@@ -104,7 +104,7 @@ def label_drive(
     return out
 
 
-def label_drives(folders: Sequence[Path], *, out: Path) -> Path:
+def join_labels(folders: Sequence[Path], *, out: Path) -> Path:
     """Join the labels, votes and summaries of several labelled drives into one folder."""
     out.mkdir(parents=True, exist_ok=True)
     labels = [row for folder in folders for row in read_rows(folder / "labels.lance")]

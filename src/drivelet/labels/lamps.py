@@ -20,8 +20,8 @@ def is_head(image: ImageArray) -> bool:
 def head_evidence(image: ImageArray) -> dict[str, float]:
     """Return how much of each lamp colour a lamp head shows, most of it where that lamp sits.
 
-    Chroma above the crop's usual level counts; the red lamp is looked for at the top, yellow in the middle, green at the
-    bottom (with soft edges), which tells amber from a washed-out red.
+    Chroma above the crop's usual level counts; the red lamp is looked for at the top, yellow in the middle, green
+    at the bottom (with soft edges), which tells amber from a washed-out red.
     """
     split = channels(shrink(image, 96))
     level = float(np.median(split.chroma))

@@ -140,7 +140,8 @@ def enlarged(image: ImageArray) -> ImageArray:
     scale = min(736 / min(height, width), 1000 / max(height, width))
     if scale <= 1:
         return image
-    return np.asarray(cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_CUBIC))
+    size = (round(width * scale), round(height * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def mosaic(tiles: Sequence[ImageArray]) -> ImageArray:
