@@ -1,4 +1,4 @@
-"""A tiny Qwen2.5-VL with its own tokenizer, saved as any checkpoint is, and the same one taught a few pictures by heart."""
+"""A tiny Qwen2.5-VL with its own tokenizer, saved as any checkpoint is, and the same one after learning four pictures."""
 
 import os
 from collections.abc import Sequence

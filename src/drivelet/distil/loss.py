@@ -31,14 +31,12 @@ def top_k_tail_kl(
     student_NV = (student_logits_NV / temperature).log_softmax(-1)
     student_NK = student_NV.gather(1, ids_NK)
     head_N = (teacher_NK.exp() * (teacher_NK - student_NK)).sum(1)
-    tail_teacher_N, tail_student_N = _log_rest(teacher_NK), _log_rest(student_NK)
+    if ids_NK.shape[1] == student_NV.shape[1]:
+        return head_N
+    # The student's tail is summed, not taken as 1 - sum(kept): a sure student would leave nothing of it in float32.
+    tail_student_N = student_NV.scatter(1, ids_NK, -torch.inf).logsumexp(-1)
+    tail_teacher_N = torch.log((1 - teacher_NK.exp().sum(1)).clamp_min(1e-9))
     return head_N + tail_teacher_N.exp() * (tail_teacher_N - tail_student_N)
-
-
-def _log_rest(log_probs_NK: torch.Tensor) -> torch.Tensor:
-    """log(1 - sum p), kept finite where the kept tokens hold all of the mass."""
-    kept_N = log_probs_NK.exp().sum(1)
-    return torch.log((1 - kept_N).clamp_min(1e-9))
 
 
 def answer_set_kl(student_C: torch.Tensor, teacher_C: torch.Tensor, *, temperature: float) -> torch.Tensor:

@@ -97,12 +97,17 @@ _NEEDED = {
 
 def _template_parts(tokenizer: Any) -> tuple[str, str]:
     """Split the rendered chat template around the image and the user's text."""
+    if not tokenizer.chat_template:
+        raise InputError(f"{tokenizer.name_or_path}: the tokenizer has no chat template; add chat_template.jinja there")
     content = [{"type": "image"}, {"type": "text", "text": MARK}]
     chat = tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
     head, _, tail = chat.partition(IMAGE_TOKEN)
-    between, _, suffix = tail.partition(MARK)
-    if not tail or between != VISION_END:
-        raise InputError("the chat template does not put the image before the text; use a Qwen-VL style template")
+    between, mark, suffix = tail.partition(MARK)
+    if not mark or between != VISION_END:
+        raise InputError(
+            f"{tokenizer.name_or_path}: the chat template does not put the image before the text; "
+            "use a Qwen-VL style template"
+        )
     return head, suffix
