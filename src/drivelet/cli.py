@@ -1,4 +1,4 @@
-"""The command line: parses, calls a recipe or a room, prints. Heavy packages are imported by the command that needs them."""
+"""The command line: parses, calls a recipe or a room, prints; a command imports what only it needs."""
 
 import errno
 import os

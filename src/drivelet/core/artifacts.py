@@ -12,6 +12,9 @@ UNKNOWN = "unknown"
 ImageArray = NDArray[np.uint8]
 """An RGB image, shape (height, width, 3), values 0..255."""
 
+Measure = Callable[[Sequence[str], Sequence[str]], float]
+"""(gold answers, predicted answers) -> a number for the report."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
@@ -60,7 +63,7 @@ class Task:
     name: str
     title: str
     fields: tuple[Field, ...]
-    measures: Mapping[str, Callable[[Sequence[str], Sequence[str]], float]] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict[str, "Measure"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,7 @@
-"""The store: a stage runs once for its name, version, config and inputs, and what it wrote is found again by that key."""
+"""The store: a stage runs once for its name, version, config and inputs; its folder is found again by that key."""
 
 import hashlib
 import json
-import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -136,7 +135,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a crash leaves the old file or the new one, never half of either."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read_json(path: Path) -> Any:
@@ -145,7 +144,7 @@ def read_json(path: Path) -> Any:
 
 
 def chunks_on_disk(folder: Path, items: Sequence[T], work: Callable[[Sequence[T]], Any], *, size: int) -> Iterator[Any]:
-    """Yield `work(chunk)` for consecutive chunks, each kept as a JSON file: a second call goes on where the first stopped."""
+    """Yield `work(chunk)` for consecutive chunks, each kept as a JSON file, so that a second call goes on."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(items), size)):
         path = folder / f"{number:06d}.json"

@@ -105,7 +105,7 @@ def check_groups(rows: Iterable[Row], *, where: str) -> None:
     for row in rows:
         if row.group and seen.setdefault(row.group, row.split) != row.split:
             raise InputError(
-                f"{where}: group {row.group!r} stands in both {seen[row.group]} and {row.split}; keep a group in one split"
+                f"{where}: group {row.group!r} stands in {seen[row.group]} and in {row.split}; keep it in one split"
             )
 
 

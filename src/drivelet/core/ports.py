@@ -20,11 +20,22 @@ class VisionLanguageModel(Protocol):
 
 
 class Labeler(Protocol):
-    """A source of votes. `family` names what it shares mistakes with."""
+    """A source of votes."""
 
-    name: str
-    family: str
-    fields: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Unique among the labelers of a run."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """What it shares mistakes with."""
+        ...
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields it can vote on."""
+        ...
 
     def label(self, image: ImageArray) -> Mapping[str, Mapping[str, float]]:
         """Return, for each field it can speak of on this image, probabilities over the field's choices."""

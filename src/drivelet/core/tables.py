@@ -1,5 +1,8 @@
 """Lance tables: append in chunks, read back whole or in batches. `lance` is imported on first use."""
 
+# pyright: basic
+# Arrow and Lance ship no types.
+
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any

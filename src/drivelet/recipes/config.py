@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -101,8 +101,8 @@ def _replaced(config: Any, path: Sequence[str], value: str, key: str) -> Any:
 
 
 def _parsed(owner: type, name: str, value: str, key: str) -> Any:
-    hint = {f.name: f.type for f in dataclasses.fields(owner)}[name]
-    adapter = TypeAdapter(hint)
+    hint = get_type_hints(owner)[name]
+    adapter: TypeAdapter[Any] = TypeAdapter(hint)
     for read in (adapter.validate_json, adapter.validate_strings):
         try:
             return read(value)

@@ -15,8 +15,7 @@ from drivelet.drives.frames import frames_at
 from drivelet.drives.ingest import IngestConfig, ingest, ingested
 from drivelet.labels.calibrate import Calibration, Gold, calibrate, vote_on_images
 from drivelet.labels.colour import ColourLabeler
-from drivelet.labels.label import LabelConfig, label_drive
-from drivelet.labels.label import label_drives as join
+from drivelet.labels.label import LabelConfig, join_labels, label_drive
 from drivelet.labels.ocr import FIELD as POSTED
 from drivelet.labels.ocr import OcrLabeler
 from drivelet.labels.vlm import VlmLabeler
@@ -46,7 +45,7 @@ def calibrated(speakers: Sequence[Labeler], gold: Sequence[Row]) -> Calibration:
 def label_drives(
     config: LabelConfig, *, drives: Path, teacher: Path, calibrated_on: Sequence[str], gold: Sequence[Row], out: Path
 ) -> Path:
-    """Label every ingested drive at or beneath `drives`; each gets a folder in `out/drives`, `out` holds them joined."""
+    """Label every ingested drive at or beneath `drives`: a folder each in `out/drives`, and `out` joins them."""
     speakers = labelers(teacher)
     calibration = calibrated(speakers, gold)
     say(f"calibrated on {len(calibrated_on)} hand-checked rows")
@@ -62,7 +61,7 @@ def label_drives(
         )
         for drive in ingested(drives)
     ]
-    return join(folders, out=out)
+    return join_labels(folders, out=out)
 
 
 def label_command(
@@ -91,7 +90,7 @@ def label_command(
             out=out / "parts" / drive.stem,
         )
         folders.append(done)
-    join(folders, out=out)
+    join_labels(folders, out=out)
     for record in label_counts(out):
         say(f"{record['task']}: {record['accepted']} accepted, rejected {record['rejected']}")
 

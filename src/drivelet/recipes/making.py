@@ -29,7 +29,7 @@ from drivelet.vlm.load import load
 
 
 def paint_pictures(config: PaintConfig, *, painter: Path, world: Path, teacher: Path, out: Path) -> Path:
-    """Run the text-to-image loop from rendered crops; the held-out scorer is the painter's own judge, else the teacher."""
+    """Run the text-to-image loop from rendered crops; the painter's own judge holds out, else the teacher."""
     from drivelet.synth.crops import read_crops
 
     crops = cut_crops(CutConfig(seed=config.seed), folders=[world], out=out / "round-0")

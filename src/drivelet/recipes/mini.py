@@ -20,8 +20,8 @@ BOTH = LoraSettings(rank=32, alpha=64.0, targets=(LANGUAGE, VISION))
 def mini() -> LoopConfig:
     """Return the demo's configuration.
 
-    Expected before the first run: the final 4-bit student beats the base by 15 points on the rendered test, recovers 80% of
-    the gap to the teacher, and AWQ costs less than 2 points.
+    Expected before the first run: the final 4-bit student beats the base by 15 points on the rendered test, recovers
+    80% of the gap to the teacher, and AWQ costs less than 2 points.
     """
     student = DistilConfig(steps=600, images_per_step=12, learning_rate=3e-3, lora=BOTH)
     return LoopConfig(

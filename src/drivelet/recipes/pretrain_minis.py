@@ -1,16 +1,23 @@
-"""How the shipped minis are made: renders, a tokenizer, and dense pretraining. Hours on two cores; it resumes."""
+"""How the shipped minis are made: renders, a tokenizer, and dense pretraining. Hours on two cores; it resumes.
 
-import argparse
-import os
-from collections.abc import Iterable
-from dataclasses import replace
-from functools import partial
+`drivelet run pretrain_minis --out out/minis` renders into the cache, trains `teacher-mini` on everything and
+`student-mini` on the narrow domain, and writes both beneath `--out`. The painter has a recipe of its own
+(`python -m drivelet.recipes.pretrain_painter`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from drivelet import tasks
 from drivelet.core.artifacts import Field
+from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
+from drivelet.recipes.config import cache_root
+from drivelet.synth.domain import DomainConfig, full, narrow
+from drivelet.synth.render import RenderConfig, render_frames
 from drivelet.vlm.fresh import ModelShape, save_fresh_model
 
+SHARD = 500
 TEACHER = ModelShape(
     vision_hidden=192, vision_depth=6, vision_heads=6, vision_intermediate=512,
     text_hidden=256, text_layers=4, text_heads=4, text_kv_heads=2, text_intermediate=640,
@@ -21,9 +28,65 @@ STUDENT = ModelShape(
 )  # fmt: skip
 
 
-def cache_folder() -> Path:
-    """Return the cache that survives a checkout: `$XDG_CACHE_HOME/drivelet/pretrain`."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "drivelet" / "pretrain"
+@dataclass(frozen=True, kw_only=True)
+class MinisConfig:
+    """What the minis are trained on and for how long.
+
+    Attributes:
+        full_shards, narrow_shards: shards of 500 frames; shard k of the full domain has seed 1000 + k, of
+            the narrow one 2000 + k. The seeds 9000 and 9100 are never trained on.
+        workers: Blender processes.
+        teacher, student: training of each; the teacher sees both domains, the student the narrow one alone.
+    """
+
+    full_shards: int = 12
+    narrow_shards: int = 3
+    workers: int = 2
+    teacher: PretrainConfig = field(default_factory=lambda: PretrainConfig(steps=4000, seed=7))
+    student: PretrainConfig = field(default_factory=lambda: PretrainConfig(steps=2000, seed=7))
+
+
+def pretrain_minis() -> MinisConfig:
+    """Return the configuration of the next edition."""
+    return MinisConfig()
+
+
+def run_pretraining(config: MinisConfig, *, out: Path) -> Path:
+    """Render and train; renders and checkpoints lie in the cache and survive, so a second call goes on."""
+    cache = cache_root() / "pretrain"
+    wide = [_shard(cache / "full", full(), 1000, k, config.workers) for k in range(config.full_shards)]
+    near = [_shard(cache / "narrow", narrow(), 2000, k, config.workers) for k in range(config.narrow_shards)]
+    train_mini("teacher-mini", TEACHER, config.teacher, [*wide, *near], out, cache)
+    train_mini("student-mini", STUDENT, config.student, near, out, cache)
+    return out
+
+
+def _shard(folder: Path, domain: DomainConfig, first_seed: int, number: int, workers: int) -> Path:
+    out = folder / f"{number:03d}"
+    if not (out / "manifest.csv").is_file():
+        config = RenderConfig(
+            num_frames=SHARD, seed=first_seed + number, workers=workers, domain=domain, val=0.04, test=0.0
+        )
+        render_frames(config, gold=tasks.gold, out=out)
+    return out
+
+
+def train_mini(
+    name: str, shape: ModelShape, config: PretrainConfig, folders: Sequence[Path], out: Path, cache: Path
+) -> Path:
+    """Train one mini on render folders and write it to `out / name`."""
+    fields = tasks.fields()
+    fresh = cache / name / "fresh"
+    if not (fresh / "preprocessor_config.json").is_file():
+        save_fresh_model(fresh, shape, corpus=corpus(fields.values()), seed=1)
+    return pretrain(
+        config,
+        model=fresh,
+        frames=lambda: read_frames(folders, gold=tasks.gold),
+        fields=fields,
+        out=out / name,
+        checkpoint=cache / name / "checkpoint.safetensors",
+    )
 
 
 def corpus(fields: Iterable[Field]) -> list[str]:
@@ -32,46 +95,7 @@ def corpus(fields: Iterable[Field]) -> list[str]:
     for light in ("bright", "dim", "dark"):
         for rain in ("yes", "no"):
             lines += [f"Sensors: ambient light {light}; rain {rain}; speed {v} km/h. " for v in range(131)]
-    for field in fields:
-        lines += [field.question, *field.wordings, *field.held_out_wordings, *field.hints]
-        lines += [spelled for choice in field.choices for spelled in [choice, f" {choice}"] * 4]
+    for spec in fields:
+        lines += [spec.question, *spec.wordings, *spec.held_out_wordings, *spec.hints]
+        lines += [spelled for choice in spec.choices for spelled in [choice, f" {choice}"] * 4]
     return lines
-
-
-def main() -> None:
-    """Train one mini on the renders in the cache: `python -m drivelet.recipes.pretrain_minis teacher --steps 6000`."""
-    from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
-    from drivelet.vlm.load import set_threads
-
-    parser = argparse.ArgumentParser()
-    parser.add_argument("mini", choices=["teacher", "student"])
-    parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    set_threads(1)
-    fields = tasks.fields()
-    cache = cache_folder()
-    work = cache / f"{options.mini}-mini"
-    shape = TEACHER if options.mini == "teacher" else STUDENT
-    fresh = work / "fresh"
-    if not (fresh / "model.safetensors").is_file():
-        save_fresh_model(fresh, shape, corpus=corpus(fields.values()), seed=1)
-    domains = ("full", "narrow") if options.mini == "teacher" else ("narrow",)
-
-    def folders() -> list[Path]:
-        return [path.parent for domain in domains for path in sorted((cache / domain).glob("[0-9]*/manifest.csv"))]
-
-    config = replace(PretrainConfig(), steps=options.steps, batch_size=options.batch_size, seed=len(options.mini))
-    pretrain(
-        config,
-        model=fresh,
-        frames=lambda: read_frames(folders(), gold=partial(tasks.gold)),
-        fields=fields,
-        out=options.out or work / "final",
-        checkpoint=work / "checkpoint.safetensors",
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -114,7 +114,7 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
 
 
 def split_real(config: Mapping[str, Any], *, images: Sequence[Path], out: Path) -> Path:
-    """Write `out/train.csv` (train rows) and `out/test.csv` (val and test rows, as test): real val rows only measure."""
+    """Write `out/train.csv` and `out/test.csv` (val and test rows, as test): real val rows only measure."""
     fields = tasks.fields()
     rows = [row for path in images for row in read_manifest(path, tasks=fields)]
     train = [row for row in rows if row.split == "train"]

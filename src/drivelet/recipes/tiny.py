@@ -1,4 +1,4 @@
-"""`tiny`: the same loop on random weights and a handful of frames, in seconds. Its answers mean nothing; its path does."""
+"""`tiny`: the same loop on random weights and a handful of frames; its answers mean nothing, its path does."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -63,9 +63,7 @@ def with_random_models(config: LoopConfig, folder: Path) -> LoopConfig:
         if not (folder / name / "preprocessor_config.json").is_file():
             save_fresh_model(folder / name, SHAPE, corpus=texts, seed=seed)
     if not (folder / "painter" / "model_index.json").is_file():
-        save_pipeline(
-            small_pipeline(vocabulary(), seed=2, channels=(32, 32), text_width=32), folder / "painter"
-        )
+        save_pipeline(small_pipeline(vocabulary(), seed=2, channels=(32, 32), text_width=32), folder / "painter")
     return replace(
         config, teacher=str(folder / "teacher"), student=str(folder / "student"), painter=str(folder / "painter")
     )
