@@ -82,7 +82,7 @@ class DenseHeads(nn.Module):
         self.frame = nn.ModuleDict({name: nn.Linear(width, size) for name, size in FRAME_HEADS.items()})
 
     def loss(self, tokens_BCD: torch.Tensor, views: Sequence[View]) -> torch.Tensor:
-        """Return the mean cross-entropy over the heads; the empty class of a cell weighs 0.15."""
+        """Return the sum of the heads' cross-entropies; the empty class of a cell weighs 0.15."""
         losses = []
         for name, layer in self.cells.items():
             target = torch.from_numpy(np.stack([view.cells[name].ravel() for view in views])).flatten()
@@ -94,7 +94,7 @@ class DenseHeads(nn.Module):
             target = torch.tensor([view.frame[name] for view in views])
             if bool((target >= 0).any()):
                 losses.append(0.5 * F.cross_entropy(layer(pooled_BD).float(), target, ignore_index=-1))
-        return torch.stack(losses).mean()
+        return torch.stack(losses).sum()
 
 
 def pretrain(
