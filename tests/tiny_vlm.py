@@ -1,6 +1,7 @@
-"""A tiny Qwen2.5-VL with its own tokenizer, saved as any checkpoint is, and the same one after learning four pictures."""
+"""A tiny Qwen2.5-VL with its own tokenizer, saved as any checkpoint is, and the same after learning four pictures."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from drivelet.vlm.load import Loaded, load
 TINY = ModelShape(
     vision_hidden=32, vision_depth=2, vision_heads=2, vision_intermediate=64,
     text_hidden=64, text_layers=2, text_heads=2, text_kv_heads=1, text_intermediate=128,
-    vocab_size=320, min_pixels=56 * 56, max_pixels=224 * 224,
+    vocab_size=320, min_pixels=56 * 56, max_pixels=308 * 196,
 )  # fmt: skip
 LAMP = ("red", "green", "none", "unknown")
 SIGN = ("5", "50", "none", "unknown")
 LAMP_TEXT, SIGN_TEXT = "Lamp?", "Limit?"
 CORPUS = ["user\n", "assistant\n", *[f"{word} {LAMP_TEXT} {SIGN_TEXT}" for word in ("red", "green", "none")] * 3]
-LESSONS = (
+Lessons = Sequence[tuple[tuple[int, int, int], str, str]]
+LESSONS: Lessons = (
     ((220, 20, 20), "red", "5"),
     ((20, 200, 40), "green", "50"),
     ((90, 90, 90), "none", "none"),
@@ -54,7 +56,7 @@ def questions() -> list[Question]:
     ]
 
 
-def teach(loaded: Loaded, lessons: Sequence[tuple[tuple[int, int, int], str, str]] = LESSONS) -> Loaded:
+def teach(loaded: Loaded, lessons: Lessons = LESSONS) -> Loaded:
     """Overfit the model on solid pictures until it spells every answer greedily."""
     optimizer = torch.optim.AdamW(loaded.model.parameters(), lr=3e-3, weight_decay=0.0)
     items, rows, positions, tokens = [], [], [], []
@@ -82,12 +84,10 @@ def teach(loaded: Loaded, lessons: Sequence[tuple[tuple[int, int, int], str, str
     raise AssertionError("the tiny model did not learn its four pictures")
 
 
-def save_taught(source: Path, out: Path) -> Path:
+def save_taught(source: Path, out: Path, *, lessons: Lessons = LESSONS) -> Path:
     """Save a copy of the tiny model that knows its lessons, in float32."""
-    import shutil
-
     shutil.copytree(source, out)
-    model: Any = teach(load(source, dtype=torch.float32)).model
+    model: Any = teach(load(source, dtype=torch.float32), lessons).model
     model.save_pretrained(out)
     return out
 

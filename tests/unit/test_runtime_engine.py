@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tiny_vlm import LAMP, LAMP_TEXT, LESSONS, SIGN, noise, questions, solid
 
 from drivelet.core.artifacts import Question
 from drivelet.runtime.engine import Engine
 from drivelet.vlm.load import Loaded
+from tiny_vlm import LAMP, LAMP_TEXT, LESSONS, SIGN, noise, questions, solid
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from tiny_vlm import LAMP, LAMP_TEXT, LESSONS, SIGN, SIGN_TEXT, full_logits, noise, solid
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.runtime.engine import decision_logits
 from drivelet.vlm.answers import answer_branch, answer_trie, scoring_branch, training_branch
 from drivelet.vlm.batch import hidden_states, pack
 from drivelet.vlm.load import Loaded
+from tiny_vlm import LAMP, LAMP_TEXT, LESSONS, SIGN, SIGN_TEXT, full_logits, noise, solid
 
 SETS = (("red", "green"), LAMP, SIGN, ("5", "50", "500"), ("0", "1-2", "3-5", "6-10", ">10", "unknown"))
 

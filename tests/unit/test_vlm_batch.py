@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tiny_vlm import LAMP_TEXT, SIGN_TEXT, full_logits, noise
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from drivelet.vlm.batch import Packed, chain, collate, head, hidden_states, pack
 from drivelet.vlm.load import Loaded
 from drivelet.vlm.vision import accelerate_vision
+from tiny_vlm import LAMP_TEXT, SIGN_TEXT, full_logits, noise
 
 TEXTS = (LAMP_TEXT, SIGN_TEXT, "red green?", "none")
 

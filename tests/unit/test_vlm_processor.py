@@ -1,4 +1,4 @@
-"""The processor: tokens as the chat template gives them, patches in the model's order, one clear line for what is missing."""
+"""The processor: tokens as the chat template gives them, patches in the model's order, one line for what is missing."""
 
 import json
 import shutil
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_vlm import LAMP_TEXT, noise
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from drivelet.core.artifacts import ImageArray
@@ -15,6 +14,7 @@ from drivelet.core.errors import InputError
 from drivelet.vlm.batch import chain, pack
 from drivelet.vlm.load import Loaded, load, resolve
 from drivelet.vlm.processor import IMAGE_TOKEN, load_processor
+from tiny_vlm import LAMP_TEXT, noise
 
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
