@@ -83,15 +83,15 @@ class DenseHeads(nn.Module):
 
     def loss(self, tokens_BCD: torch.Tensor, views: Sequence[View]) -> torch.Tensor:
         """Return the sum of the heads' cross-entropies; the empty class of a cell weighs 0.15."""
-        losses = []
+        losses, device = [], tokens_BCD.device
         for name, layer in self.cells.items():
-            target = torch.from_numpy(np.stack([view.cells[name].ravel() for view in views])).flatten()
-            weight = torch.ones(CELL_HEADS[name])
+            target = torch.from_numpy(np.stack([view.cells[name].ravel() for view in views])).flatten().to(device)
+            weight = torch.ones(CELL_HEADS[name], device=device)
             weight[0] = EMPTY_WEIGHT
             losses.append(F.cross_entropy(layer(tokens_BCD).flatten(0, 1).float(), target, weight=weight))
         pooled_BD = tokens_BCD.mean(1)
         for name, layer in self.frame.items():
-            target = torch.tensor([view.frame[name] for view in views])
+            target = torch.tensor([view.frame[name] for view in views], device=device)
             if bool((target >= 0).any()):
                 losses.append(0.5 * F.cross_entropy(layer(pooled_BD).float(), target, ignore_index=-1))
         return torch.stack(losses).sum()
@@ -113,7 +113,7 @@ def pretrain(
     torch.manual_seed(config.seed)
     loaded = load(model, dtype=torch.float32)
     loaded.model.train()
-    heads = DenseHeads(loaded.model.config.text_config.hidden_size)
+    heads = DenseHeads(loaded.model.config.text_config.hidden_size).to(loaded.device)
     parameters = {**dict(loaded.model.named_parameters()), **{f"dense.{n}": p for n, p in heads.named_parameters()}}
     optimizer = _optimizer(config, parameters)
     step = load_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer)
@@ -190,12 +190,13 @@ def _batch(
 def _losses(
     loaded: Loaded, heads: DenseHeads, packed: Packed, targets: list[tuple[int, int, int]], views: list[View]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    rows, positions, tokens = (torch.tensor(column) for column in zip(*targets, strict=True))
+    device = loaded.device
+    rows, positions, tokens = (torch.tensor(column, device=device) for column in zip(*targets, strict=True))
     captured: list[torch.Tensor] = []
     body = base_model(loaded.model)
     hook = body.visual.register_forward_hook(lambda module, inputs, output: captured.append(output.pooler_output))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden_BLD = body(**packed.model_inputs(), use_cache=False).last_hidden_state
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        hidden_BLD = body(**packed.to(device).model_inputs(), use_cache=False).last_hidden_state
         logits_NV = head(loaded.model)(hidden_BLD[rows, positions])
         hook.remove()
         tokens_BCD = captured[0].unflatten(0, (len(views), -1))

@@ -35,7 +35,9 @@ def load_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], op
                 parameters[rest].copy_(tensor)
             else:
                 slot, _, name = rest.partition(".")
-                moments.setdefault(name, {})[slot] = tensor
+                # AdamW keeps its step count on the CPU, and the moments beside the parameters.
+                device = tensor.device if slot == "step" else parameters[name].device
+                moments.setdefault(name, {})[slot] = tensor.to(device)
     for name, state in moments.items():
         optimizer.state[parameters[name]] = state
     return _step(path)
