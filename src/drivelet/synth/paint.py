@@ -13,10 +13,9 @@ import numpy as np
 
 from drivelet.adapters.diffusers import DiffusersPainter, LoraConfig, train_lora
 from drivelet.core.artifacts import ImageArray
-from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.ports import Painter, Scorer
-from drivelet.core.progress import track
+from drivelet.core.progress import say, track
 from drivelet.core.rng import derive_seed, generator
 from drivelet.core.stats import mean_interval
 from drivelet.core.tables import chunked
@@ -71,10 +70,10 @@ def paint_loop(
             `rounds.json`, and `round-N.png`, a sheet of what round N kept.
 
     Returns:
-        The manifest's path.
+        The manifest's path; it has no rows where not one picture passed.
 
     Raises:
-        InputError: no pipeline, no round-0 pictures, or not one painted picture passed.
+        InputError: no pipeline, or no round-0 pictures.
     """
     (out / "images").mkdir(parents=True, exist_ok=True)
     real = read_crops(round_0)
@@ -253,8 +252,10 @@ def _summary(number: int, records: Sequence[dict[str, Any]], held_out: Scorer, o
 
 def _manifest(kept: Sequence[dict[str, Any]], out: Path) -> Path:
     if not kept:
-        raise InputError(f"{out}: not one painted picture passed; use a better painter or a lower reject.least_prob")
-    rows = []
+        say(
+            f"[yellow]{out}: not one painted picture passed; use a better painter or a lower reject.least_prob[/yellow]"
+        )
+    rows: list[Row] = []
     for record in kept:
         facts, scores = record["facts"], record["scores"]
         labels = {LAMP: facts.get(LAMP), CONES: presence(facts[CONES]) if CONES in facts else None}
