@@ -6,14 +6,15 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from drivelet.core.errors import InputError
 
 PathArg = click.Path(path_type=Path)
-RECIPES = ("mini", "tiny", "pretrain_minis", "qwen2_5_vl")
+FULL = os.strerror(errno.ENOSPC)
+PATH_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class Examples(click.Command):
@@ -66,7 +67,7 @@ def run(
 def show(recipe: str, settings: Sequence[str]) -> None:
     """Print the whole configuration of a recipe, every default visible."""
     from drivelet.recipes import named
-    from drivelet.recipes.config import flatten
+    from drivelet.recipes.settings import flatten
 
     for key, value in flatten(named.configured(recipe, settings)):
         click.echo(f"{key} = {value!r}")
@@ -79,7 +80,7 @@ def show(recipe: str, settings: Sequence[str]) -> None:
 def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
     """Read a drive in any supported format into the drive tables; the original stays untouched."""
     from drivelet.drives.ingest import IngestConfig, ingest, ingested
-    from drivelet.recipes.config import apply_settings
+    from drivelet.recipes.settings import apply_settings
 
     ingest(apply_settings(IngestConfig(), settings), source=path, out=out)
     for folder in ingested(out):
@@ -150,8 +151,8 @@ def mix(sources: Sequence[Path], out: Path, exports: Sequence[str], settings: Se
     from drivelet.dataset import export
     from drivelet.dataset.mix import MixConfig, mix
     from drivelet.drives.frames import frames_at
-    from drivelet.recipes.config import apply_settings
     from drivelet.recipes.labelling import labelled_folders
+    from drivelet.recipes.settings import apply_settings
 
     fields = tasks.fields()
     found = [folder for source in sources for folder in labelled_folders(source)]
@@ -177,8 +178,8 @@ def prompts() -> None:
 def prompts_optimise(model: Path, data: Path, out: Path, settings: Sequence[str]) -> None:
     """Search the library's edits: proposed on train, accepted on val by an exact test."""
     from drivelet.prompts.search import OptimiseConfig
-    from drivelet.recipes.config import apply_settings
     from drivelet.recipes.making import optimise_prompts
+    from drivelet.recipes.settings import apply_settings
 
     click.echo(optimise_prompts(apply_settings(OptimiseConfig(), settings), student=model, manifest=data, out=out))
 
@@ -279,6 +280,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app.main(args=list(arguments) if arguments is not None else None, prog_name="drivelet", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+    except click.UsageError as error:
+        _fail(
+            f"{error.format_message().rstrip('.')}; see `{error.ctx.command_path if error.ctx else 'drivelet'} --help`"
+        )
     except click.ClickException as error:
         _fail(error.format_message())
     except InputError as error:
@@ -286,23 +293,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command goes on from here", err=True)
         sys.exit(130)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            _bug()
-        where = f" while writing {error.filename}" if error.filename else ""
+    except Exception as error:
+        _fail_or_bug(error)
+
+
+def _fail_or_bug(error: Exception) -> None:
+    """Tell a full disk and an unusable path, which are the user's, from faults of ours."""
+    named = f" {error.filename}" if isinstance(error, OSError) and error.filename else ""
+    if _is_disk_full(error):
+        where = f" while writing{named}" if named else ""
         _fail(f"no space left on the disk{where}; free some or choose another --out, then run the same command again")
-    except Exception:
-        _bug()
-
-
-def _fail(message: str) -> None:
-    click.echo(f"drivelet: {' '.join(message.split())}", err=True)
-    sys.exit(2)
-
-
-def _bug() -> None:
+    if isinstance(error, OSError) and error.errno in PATH_ERRORS and named:
+        _fail(f"{named.strip()}: {error.strerror}; correct the path, or its permissions")
     traceback.print_exc()
     sys.exit(1)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Lance and safetensors write from Rust and raise errors without a number; only their text tells."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or FULL in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"drivelet: {' '.join(message.split())}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

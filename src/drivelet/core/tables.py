@@ -30,6 +30,11 @@ def append_table(path: Path, rows: Sequence[dict[str, Any]] | pa.Table, *, schem
     return path
 
 
+def has_table(path: Path) -> bool:
+    """Return whether a Lance dataset was ever committed at `path`: a writer that was killed leaves a bare folder."""
+    return any((path / "_versions").glob("*.manifest"))
+
+
 def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Lance dataset into memory.
 
@@ -38,7 +43,7 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     """
     import lance
 
-    if not path.is_dir():
+    if not has_table(path):
         raise InputError(f"{path}: no such table; run the command that writes it first")
     return lance.dataset(str(path)).to_table(columns=list(columns) if columns else None)
 

@@ -13,7 +13,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.flow import digest_file, digest_text
 from drivelet.core.images import read_image
 from drivelet.core.progress import track
-from drivelet.core.tables import append_table, chunked, read_rows
+from drivelet.core.tables import append_table, chunked, has_table, read_rows
 from drivelet.vlm.answers import TrainingBranch, training_branch
 from drivelet.vlm.batch import head, hidden_states, pack
 from drivelet.vlm.load import Loaded, load
@@ -60,7 +60,7 @@ def cache_soft_labels(
     if not examples:
         raise InputError("there is nothing to ask the teacher: the training split is empty; add train rows")
     table = out / TABLE
-    done = len(read_rows(table, columns=["key"])) if table.is_dir() else 0
+    done = len(read_rows(table, columns=["key"])) if has_table(table) else 0
     loaded = loaded or load(teacher)
     fingerprint = teacher_fingerprint(loaded.path)
     groups = _by_image(examples)

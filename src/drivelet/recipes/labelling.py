@@ -19,7 +19,7 @@ from drivelet.labels.label import LabelConfig, join_labels, label_drive
 from drivelet.labels.ocr import FIELD as POSTED
 from drivelet.labels.ocr import OcrLabeler
 from drivelet.labels.vlm import VlmLabeler
-from drivelet.recipes.config import apply_settings, mini
+from drivelet.recipes.settings import apply_settings, mini
 from drivelet.recipes.steps import sample_rows
 from drivelet.runtime.engine import Engine
 

@@ -8,7 +8,7 @@ from drivelet.distil.train import DistilConfig
 from drivelet.prompts.search import OptimiseConfig
 from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.config import LoopConfig
-from drivelet.recipes.config import mini as mini_folder
+from drivelet.recipes.settings import mini as mini_folder
 from drivelet.synth.drive_sim import DriveConfig
 from drivelet.synth.paint import PaintConfig
 from drivelet.synth.render import RenderConfig

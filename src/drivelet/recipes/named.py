@@ -10,7 +10,7 @@ from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
-from drivelet.recipes.config import LoopConfig, PredictConfig, apply_settings, mini
+from drivelet.recipes.settings import apply_settings, mini
 
 RECIPES = {
     "mini": "drivelet.recipes.mini:mini",
@@ -42,6 +42,7 @@ def start(
     Raises:
         InputError: as the recipe does.
     """
+    from drivelet.recipes.config import LoopConfig
     from drivelet.recipes.loop import run_loop
     from drivelet.vlm.load import set_threads
 
@@ -136,7 +137,7 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     from drivelet.evaluate.predictions import read_predictions
     from drivelet.evaluate.table import paired_tests
     from drivelet.recipes.results import print_table, result_row
-    from drivelet.recipes.steps import measure, only_split
+    from drivelet.recipes.steps import PredictConfig, measure, only_split
     from drivelet.vlm.load import resolve
 
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())

@@ -12,7 +12,7 @@ from pathlib import Path
 from drivelet import tasks
 from drivelet.core.artifacts import Field
 from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
-from drivelet.recipes.config import cache_root
+from drivelet.recipes.settings import cache_root
 from drivelet.synth.domain import DomainConfig, full, narrow
 from drivelet.synth.render import RenderConfig, render_frames
 from drivelet.vlm.fresh import ModelShape, save_fresh_model

@@ -11,7 +11,8 @@ from drivelet.core import flow
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.evaluate.predictions import read_predictions
 from drivelet.evaluate.table import evaluate_row, paired_tests
-from drivelet.recipes.config import LoopConfig, flatten
+from drivelet.recipes.config import LoopConfig
+from drivelet.recipes.settings import flatten
 from drivelet.report.html import report_folder
 from drivelet.report.tables import rich_table, summary_table
 from drivelet.runtime.predict import cost_path

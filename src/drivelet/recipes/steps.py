@@ -1,10 +1,12 @@
 """The joints between rooms: each function hands what one room made to the next. Commands and the loop share them."""
 
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,15 @@ from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
 from drivelet.prompts.library import canonical, render_question
 from drivelet.prompts.router import SignalRouter, load_router
 from drivelet.prompts.signals import image_signals
-from drivelet.recipes.config import PredictConfig
 from drivelet.runtime.predict import Ask, Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """How models are measured: `blind` also answers grey images; `threads` 0 takes every core."""
+
+    blind: bool = True
+    threads: int = 0
 
 
 def asker(fields: Mapping[str, Field], prompts: Path | None) -> Ask:
@@ -68,10 +77,8 @@ def pictures(source: Path, fields: Mapping[str, Field], names: Sequence[str]) ->
     raise InputError(f"{source}: neither an image, a video nor a manifest by its name; rename it or convert it")
 
 
-def _still(path: Path, names: Sequence[str], sensor: str = "", given: str | None = None) -> Picture:
-    return Picture(
-        path=given or str(path), frame=None, fields=tuple(names), read=lambda: read_image(path), sensor=sensor
-    )
+def _still(path: Path, names: Sequence[str], sensor: str = "") -> Picture:
+    return Picture(path=str(path), frame=None, fields=tuple(names), read=lambda: read_image(path), sensor=sensor)
 
 
 def _video_frame(source: Path, index: int, image: ImageArray, names: Sequence[str]) -> Picture:
@@ -92,16 +99,12 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
 
     `key` only enters the stage's key (a name may stand for several models).
     """
-    command = [
-        sys.executable,
-        "-m",
-        "drivelet.cli",
-        "predict",
-        str(model),
-        str(manifest),
-        "--out",
-        str(out / "preds.jsonl"),
-    ]
+    # A killed run leaves its child behind, which may still be writing: every attempt has a folder of its own.
+    for stale in out.glob("attempt-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    attempt = Path(tempfile.mkdtemp(prefix="attempt-", dir=out))
+    predictions = str(attempt / "preds.jsonl")
+    command = [sys.executable, "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", predictions]
     command += ["--prompts", str(prompts)] if prompts else []
     command += ["--blind"] if config.blind else []
     command += ["--threads", str(config.threads)] if config.threads else []
@@ -110,6 +113,9 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
         raise InputError(done.stderr.strip().splitlines()[-1])
     if done.returncode:
         raise RuntimeError(f"predict {key} failed:\n{done.stderr}")
+    for file in attempt.iterdir():
+        file.replace(out / file.name)
+    attempt.rmdir()
     return out / "preds.jsonl"
 
 

@@ -1,6 +1,9 @@
 """`tiny`: the same loop on random weights and a handful of frames; its answers mean nothing, its path does."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from drivelet import tasks
@@ -60,10 +63,19 @@ def with_random_models(config: LoopConfig, folder: Path) -> LoopConfig:
     folder = folder.absolute()
     texts = corpus(tasks.fields().values())
     for seed, name in enumerate(("teacher", "student")):
-        if not (folder / name / "preprocessor_config.json").is_file():
-            save_fresh_model(folder / name, SHAPE, corpus=texts, seed=seed)
-    if not (folder / "painter" / "model_index.json").is_file():
-        save_pipeline(small_pipeline(vocabulary(), seed=2, channels=(32, 32), text_width=32), folder / "painter")
+        _save_whole(folder / name, partial(save_fresh_model, shape=SHAPE, corpus=texts, seed=seed))
+    pipeline = partial(small_pipeline, vocabulary(), seed=2, channels=(32, 32), text_width=32)
+    _save_whole(folder / "painter", lambda unfinished: save_pipeline(pipeline(), unfinished))
     return replace(
         config, teacher=str(folder / "teacher"), student=str(folder / "student"), painter=str(folder / "painter")
     )
+
+
+def _save_whole(folder: Path, save: Callable[[Path], object]) -> None:
+    """Save a model under another name and rename it, so that a killed run leaves no half of one."""
+    if folder.is_dir():
+        return
+    unfinished = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    save(unfinished)
+    unfinished.rename(folder)

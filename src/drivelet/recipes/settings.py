@@ -1,0 +1,81 @@
+"""`--set key=value` on any configuration, and where shipped and cached models lie."""
+
+import dataclasses
+import os
+from ast import literal_eval
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
+
+from drivelet.core.errors import InputError
+
+
+def mini(name: str) -> str:
+    """Return the folder of a shipped mini."""
+    return str(files("drivelet") / "minis" / name)
+
+
+def apply_settings(config: Any, settings: Sequence[str]) -> Any:
+    """Return `config` with `key=value` settings applied; keys are dotted field names, values are checked by type.
+
+    Raises:
+        InputError: no `=`, an unknown key, or a value of the wrong type.
+    """
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: write it as key=value, for example distil.steps=200")
+        config = _replaced(config, key.split("."), value, key)
+    return config
+
+
+def _replaced(config: Any, path: Sequence[str], value: str, key: str) -> Any:
+    known = {f.name: f for f in dataclasses.fields(config)}
+    if path[0] not in known:
+        near = get_close_matches(path[0], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        raise InputError(f"--set {key}: unknown key {path[0]!r}; {hint}")
+    current = getattr(config, path[0])
+    if len(path) > 1:
+        if not dataclasses.is_dataclass(current):
+            raise InputError(f"--set {key}: {path[0]} has no parts; set it as {path[0]}=value")
+        return dataclasses.replace(config, **{path[0]: _replaced(current, path[1:], value, key)})
+    return dataclasses.replace(config, **{path[0]: _parsed(type(config), path[0], value, key)})
+
+
+def _parsed(owner: type, name: str, value: str, key: str) -> Any:
+    """Read a value as JSON, as `show` prints it, or as bare text, whichever its type allows first."""
+    hint = get_type_hints(owner)[name]
+    adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    readers = (
+        adapter.validate_json,
+        lambda text: adapter.validate_python(literal_eval(text)),
+        adapter.validate_strings,
+    )
+    for read in readers:
+        try:
+            return read(value)
+        except (ValueError, SyntaxError):
+            continue
+    raise InputError(f"--set {key}={value}: no value of type {getattr(hint, '__name__', hint)}; see `drivelet show`")
+
+
+def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return every setting as (dotted key, value), in order."""
+    rows: list[tuple[str, Any]] = []
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            rows += flatten(value, f"{prefix}{item.name}.")
+        else:
+            rows.append((f"{prefix}{item.name}", value))
+    return rows
+
+
+def cache_root() -> Path:
+    """Return `$XDG_CACHE_HOME/drivelet`, `~/.cache/drivelet` by default."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "drivelet"
