@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -59,17 +59,23 @@ def read_manifest(path: Path, *, tasks: Mapping[str, Field], need_labels: bool =
     """
     if not path.is_file():
         raise InputError(f"{path}: no such manifest; give a CSV with the columns {','.join(REQUIRED)}")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        header = reader.fieldnames or []
-        missing = [name for name in REQUIRED if name not in header]
-        if missing:
-            raise InputError(f"{path}: header lacks {', '.join(missing)}; expected {','.join(REQUIRED)}")
-        rows = [_row(path, number, cells, tasks, need_labels) for number, cells in enumerate(reader, start=2)]
+    try:
+        rows = [_row(path, number, cells, tasks, need_labels) for number, cells in _lines(path)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: no readable CSV ({error}); expected {','.join(REQUIRED)}") from error
     if not rows:
         raise InputError(f"{path}: the manifest has no rows; add at least one image")
     check_groups(rows, where=str(path))
     return rows
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path}: header lacks {', '.join(missing)}; expected {','.join(REQUIRED)}")
+        yield from enumerate(reader, start=2)
 
 
 def _row(path: Path, number: int, cells: Mapping[str, str | None], tasks: Mapping[str, Field], strict: bool) -> Row:
