@@ -12,6 +12,7 @@ from pathlib import Path
 from drivelet import tasks
 from drivelet.core.artifacts import Field
 from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
+from drivelet.recipes.minis_card import measure_mini, write_card
 from drivelet.recipes.settings import cache_root
 from drivelet.synth.domain import DomainConfig, full, narrow
 from drivelet.synth.render import RenderConfig, render_frames
@@ -56,9 +57,25 @@ def run_pretraining(config: MinisConfig, *, out: Path) -> Path:
     cache = cache_root() / "pretrain"
     wide = [_shard(cache / "full", full(), 1000, k, config.workers) for k in range(config.full_shards)]
     near = [_shard(cache / "narrow", narrow(), 2000, k, config.workers) for k in range(config.narrow_shards)]
-    train_mini("teacher-mini", TEACHER, config.teacher, [*wide, *near], out, cache)
-    train_mini("student-mini", STUDENT, config.student, near, out, cache)
+    teacher = train_mini("teacher-mini", TEACHER, config.teacher, [*wide, *near], out, cache)
+    student = train_mini("student-mini", STUDENT, config.student, near, out, cache)
+    tests = held_out(cache, config.workers)
+    for model, training, folders in ((teacher, config.teacher, [*wide, *near]), (student, config.student, near)):
+        rows = {name: measure_mini(model, manifest, name=model.name) for name, manifest in tests.items()}
+        domains = "both domains" if model == teacher else "the narrow domain"
+        write_card(model, rows, training, frames=SHARD * len(folders), domains=domains)
     return out
+
+
+def held_out(cache: Path, workers: int) -> dict[str, Path]:
+    """Return the manifests of the two test sets, rendered where they are missing."""
+    tests = (("full domain", "test", full(), 9000, 300), ("narrow domain", "narrow_test", narrow(), 9100, 100))
+    for _, folder, domain, seed, frames in tests:
+        out = cache / folder / "000"
+        if not (out / "manifest.csv").is_file():
+            config = RenderConfig(num_frames=frames, seed=seed, workers=workers, domain=domain, val=0.0, test=1.0)
+            render_frames(config, gold=tasks.gold, out=out)
+    return {name: cache / folder / "000" / "manifest.csv" for name, folder, *_ in tests}
 
 
 def _shard(folder: Path, domain: DomainConfig, first_seed: int, number: int, workers: int) -> Path:
