@@ -16,7 +16,7 @@ from drivelet.core.artifacts import Field, ImageArray
 
 CELL = 28
 FULL_GRID = (11, 7)
-ZOOM_GRIDS = ((6, 6), (8, 5), (5, 8), (4, 4))
+ZOOM_GRIDS = ((6, 6), (8, 5), (5, 8), (4, 4), (3, 6))
 LAMPS = ("none", "red", "yellow", "green", "off")
 JUNCTION_PARTS = ("cross_street", "crosswalk", "stop_line", "stop_sign")
 CELL_HEADS = {"lamp": 5, "governs": 3, "cone": 4, "in_path": 2, "sign": 29, "junction": 5}

@@ -23,7 +23,7 @@ def mini() -> LoopConfig:
     Expected before the first run: the final 4-bit student beats the base by 15 points on the rendered test, recovers
     80% of the gap to the teacher, and AWQ costs less than 2 points.
     """
-    student = DistilConfig(steps=600, images_per_step=12, learning_rate=3e-3, lora=BOTH)
+    student = DistilConfig(steps=320, images_per_step=12, learning_rate=3e-3, lora=BOTH)
     return LoopConfig(
         name="mini",
         teacher=mini_folder("teacher-mini"),
@@ -37,7 +37,7 @@ def mini() -> LoopConfig:
             rounds=2, prompts_per_round=24, held_out_prompts=48, lora=LoraConfig(steps=40, learning_rate=3e-4)
         ),
         mix=MixConfig(real_share=None),
-        prompts=OptimiseConfig(),
+        prompts=OptimiseConfig(rounds=2, train_rows=32),
         data=replace(student, alpha=0.0),
         distil=student,
         awq=AwqConfig(bits=4, group_size=64),
