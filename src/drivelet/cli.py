@@ -172,16 +172,18 @@ def prompts() -> None:
     "optimise", cls=Examples, example="drivelet prompts optimise MODEL --data out/data/manifest.csv --out out/prompts"
 )
 @click.argument("model", type=PathArg)
-@click.option("--data", type=PathArg, required=True, help="Manifest with train and val rows.")
+@click.option("--data", type=PathArg, required=True, help="Folder of `mix`, or a manifest, with train and val rows.")
 @OUT
 @SET
 def prompts_optimise(model: Path, data: Path, out: Path, settings: Sequence[str]) -> None:
     """Search the library's edits: proposed on train, accepted on val by an exact test."""
     from drivelet.prompts.search import OptimiseConfig
     from drivelet.recipes.making import optimise_prompts
+    from drivelet.recipes.named import data_manifest
     from drivelet.recipes.settings import apply_settings
 
-    click.echo(optimise_prompts(apply_settings(OptimiseConfig(), settings), student=model, manifest=data, out=out))
+    config = apply_settings(OptimiseConfig(), settings)
+    click.echo(optimise_prompts(config, student=model, manifest=data_manifest(data), out=out))
 
 
 @prompts.command("show", cls=Examples, example="drivelet prompts show out/prompts")

@@ -23,6 +23,9 @@ from drivelet.recipes.settings import apply_settings, mini
 from drivelet.recipes.steps import sample_rows
 from drivelet.runtime.engine import Engine
 
+Known = tuple[Path, str, str]
+"""(image, field, label) of a hand-checked row."""
+
 
 def labelers(teacher: str | Path) -> list[Labeler]:
     """Return labelers of three families: the teacher, colour and shape, and text recognition."""
@@ -43,7 +46,13 @@ def calibrated(speakers: Sequence[Labeler], gold: Sequence[Row]) -> Calibration:
 
 
 def label_drives(
-    config: LabelConfig, *, drives: Path, teacher: Path, calibrated_on: Sequence[str], gold: Sequence[Row], out: Path
+    config: LabelConfig,
+    *,
+    drives: Path,
+    teacher: Path,
+    calibrated_on: Sequence[tuple[Path, str, str]],
+    gold: Sequence[Row],
+    out: Path,
 ) -> Path:
     """Label every ingested drive at or beneath `drives`: a folder each in `out/drives`, and `out` joins them."""
     speakers = labelers(teacher)
@@ -85,7 +94,7 @@ def label_command(
             config,
             drives=ready,
             teacher=resolve(teacher or mini("teacher-mini")),
-            calibrated_on=[row.path for row in known],
+            calibrated_on=known_by(known),
             gold=known,
             out=out / "parts" / drive.stem,
         )

@@ -99,11 +99,12 @@ class Loop:
         from drivelet.synth.drive_sim import render_drives
 
         sources = list(self.drives) or [self.stage(render_drives, self.config.drives, "drives", {"gold": tasks.gold})]
+        known = labelling.known_by(self.gold)
         ingested = [self.stage(ingest, self.config.ingest, "ingest", source=source) for source in sources]
         return [
             self.stage(
                 labelling.label_drives, self.config.label, "label", {"gold": self.gold},
-                drives=folder, teacher=self.teacher, calibrated_on=[row.path for row in self.gold],
+                drives=folder, teacher=self.teacher, calibrated_on=known,
             )
             for folder in ingested
         ]  # fmt: skip

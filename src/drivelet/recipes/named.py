@@ -140,18 +140,19 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     from drivelet.recipes.steps import PredictConfig, measure, only_split
     from drivelet.vlm.load import resolve
 
+    folders = {name: resolve(name) for name in models}
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
     store = out / "stages"
     manifest = flow.run(only_split, {"split": split}, store=store, inputs={"manifest": data_manifest(data)})
     rows = read_manifest(manifest / "manifest.csv", tasks=tasks.fields())
     lines, said = [], {}
-    for name in models:
+    for name, model in folders.items():
         folder = flow.run(
             measure, PredictConfig(), store=store,
-            inputs={"model": resolve(name), "manifest": manifest / "manifest.csv", "prompts": library, "key": name},
+            inputs={"model": model, "manifest": manifest / "manifest.csv", "prompts": library, "key": name},
         )  # fmt: skip
-        lines.append(result_row(name, resolve(name), library, folder, rows, out))
+        lines.append(result_row(name, model, library, folder, rows, out))
         said[name] = read_predictions(folder / "preds.jsonl")
     first = models[0]
     tests = [

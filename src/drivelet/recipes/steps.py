@@ -136,7 +136,7 @@ def only_split(config: Mapping[str, str], *, manifest: Path, out: Path) -> Path:
     """Write `out/manifest.csv` with one split of a manifest."""
     rows = [row for row in read_manifest(manifest, tasks=tasks.fields()) if row.split == config["split"]]
     if not rows:
-        raise InputError(f"{manifest}: no row of split {config['split']}")
+        raise InputError(f"{manifest}: no row of split {config['split']}; add such rows to be measured on")
     write_manifest(out / "manifest.csv", rows)
     return out
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging
 
@@ -71,7 +72,7 @@ def load(reference: str | Path, *, dtype: torch.dtype | None = None, device: str
         model: Any = AutoModelForImageTextToText.from_pretrained(
             path, config=config, dtype=dtype, local_files_only=True, attn_implementation="sdpa"
         )
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: this is no vision-language model that transformers can load ({first})") from error
     _unpack(model)
