@@ -36,6 +36,16 @@ def command(example: str, name: str | None = None) -> Callable[[Callable[..., An
 
 
 OUT = click.option("--out", type=PathArg, required=True, help="Folder (or file) to write.")
+EXECUTOR = click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where drives are labelled.",
+)
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Drives that are labelled at a time."
+)
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; see `show`.")
 
 
@@ -44,7 +54,8 @@ SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help
 @click.option("--drives", multiple=True, type=PathArg, help="Videos, folders of images, or folders of drives.")
 @click.option("--images", multiple=True, type=PathArg, help="Manifest of labelled images; its val rows are the test.")
 @click.option("--out", type=PathArg, default=None, help="Folder to write; out/RECIPE by default.")
-@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@EXECUTOR
+@WORKERS
 @SET
 def run(
     recipe: str,
@@ -52,13 +63,16 @@ def run(
     images: Sequence[Path],
     out: Path | None,
     executor: str,
+    workers: int,
     settings: Sequence[str],
 ) -> None:
     """Run a recipe from drives to the measured table; run it again to go on after an interruption."""
+    from drivelet.adapters import executors
     from drivelet.recipes import named
 
     out = out or Path("out") / recipe
-    named.start(recipe, drives=drives, images=images, out=out, executor=executor, settings=settings)
+    crew = executors.executor(executor, workers=workers)
+    named.start(recipe, drives=drives, images=images, out=out, executor=crew, settings=settings)
 
 
 @command("drivelet show mini --set distil.steps=300")
@@ -94,12 +108,24 @@ def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
 @click.option(
     "--gold", type=PathArg, default=None, help="Manifest of hand-checked images that calibrates the labelers."
 )
+@EXECUTOR
+@WORKERS
 @SET
-def label(drives: Sequence[Path], out: Path, teacher: str | None, gold: Path | None, settings: Sequence[str]) -> None:
+def label(
+    drives: Sequence[Path],
+    out: Path,
+    teacher: str | None,
+    gold: Path | None,
+    executor: str,
+    workers: int,
+    settings: Sequence[str],
+) -> None:
     """Pseudo-label ingested drives (or raw ones, ingested first) and keep every rejection with its reason."""
+    from drivelet.adapters import executors
     from drivelet.recipes import labelling
 
-    labelling.label_command(drives, out=out, teacher=teacher, gold=gold, settings=settings)
+    crew = executors.executor(executor, workers=workers)
+    labelling.label_command(drives, out=out, teacher=teacher, gold=gold, executor=crew, settings=settings)
 
 
 @command("drivelet render --out out/render --num-frames 100 --seed 7 --workers 2")
@@ -130,12 +156,13 @@ def render(out: Path, num_frames: int | None, num_drives: int | None, seed: int,
 @click.option(
     "--painter", type=PathArg, default=None, help="Text-to-image pipeline folder; the shipped painter by default."
 )
+@click.option("--teacher", default=None, help="Model that measures, where the painter brings no judge of its own.")
 @SET
-def paint(out: Path, world: Path | None, painter: Path | None, settings: Sequence[str]) -> None:
+def paint(out: Path, world: Path | None, painter: Path | None, teacher: str | None, settings: Sequence[str]) -> None:
     """Run the self-improving text-to-image loop beside its control."""
     from drivelet.recipes import named
 
-    click.echo(named.paint(out, world=world, painter=painter, settings=settings))
+    click.echo(named.paint(out, world=world, painter=painter, teacher=teacher, settings=settings))
 
 
 @command("drivelet mix images/manifest.csv out/labels out/render out/paint --out out/data")

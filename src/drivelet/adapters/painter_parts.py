@@ -133,9 +133,12 @@ def word_tokenizer(texts: Sequence[str], *, max_length: int) -> CLIPTokenizer:
     backend = CLIPTokenizer().backend_tokenizer
     tokenizer: Any = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = backend.normalizer, backend.pre_tokenizer
+    # The trainer numbers last letters in the order of a hash table, another one in every process: name them first.
+    normal = (backend.normalizer.normalize_str(text) for text in texts)
+    last = sorted({f"{word[-1]}</w>" for text in normal for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)})
     trainer = trainers.BpeTrainer(
         vocab_size=4096,
-        special_tokens=["<|startoftext|>", "<|endoftext|>"],
+        special_tokens=["<|startoftext|>", "<|endoftext|>", *last],
         end_of_word_suffix="</w>",
         show_progress=False,
     )

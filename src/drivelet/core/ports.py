@@ -79,6 +79,11 @@ class Renderer(Protocol):
 class Executor(Protocol):
     """Maps a function over partitions, on processes or on a Ray cluster."""
 
+    @property
+    def workers(self) -> int:
+        """How many partitions are worked on at a time."""
+        ...
+
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Return the results in the order of `items`."""
         ...

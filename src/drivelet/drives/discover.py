@@ -30,7 +30,8 @@ class DriveSource:
 def discover(path: Path) -> list[DriveSource]:
     """Return the drives at a path, ordered by name.
 
-    A folder's videos are a drive each; a folder of images without a video is one drive; subfolders are looked into.
+    A folder's videos are a drive each; a folder of images without a video is one drive; subfolders are looked into, but
+    for `frames` beside a video, which holds that video's own pictures.
 
     Raises:
         InputError: nothing is there, or nothing of these kinds.
@@ -57,7 +58,7 @@ def _in_folder(folder: Path, root: Path) -> list[DriveSource]:
         name = _name(folder, root) or folder.name
         found.append(DriveSource(name=name, file=folder, kind="images", sensors=sensors if sensors.is_file() else None))
     for entry in entries:
-        if entry.is_dir():
+        if entry.is_dir() and not (videos and entry.name == "frames"):
             found += _in_folder(entry, root)
     return found
 

@@ -11,6 +11,7 @@ from drivelet.core import flow
 from drivelet.core.artifacts import Field
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row
+from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed
 from drivelet.recipes import labelling, making, steps
@@ -26,6 +27,7 @@ class Loop:
     drives: Sequence[Path]
     images: Sequence[Path]
     out: Path
+    executor: Executor
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -103,7 +105,7 @@ class Loop:
         ingested = [self.stage(ingest, self.config.ingest, "ingest", source=source) for source in sources]
         return [
             self.stage(
-                labelling.label_drives, self.config.label, "label", {"gold": self.gold},
+                labelling.label_drives, self.config.label, "label", {"gold": self.gold, "executor": self.executor},
                 drives=folder, teacher=self.teacher, calibrated_on=known,
             )
             for folder in ingested
@@ -192,7 +194,9 @@ class Loop:
         return write_results(self.config, self.out, self.test, measured, extras, real=self.real is not None)
 
 
-def run_loop(config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Path], out: Path) -> Path:
+def run_loop(
+    config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Path], out: Path, executor: Executor
+) -> Path:
     """Run the loop of a recipe.
 
     Args:
@@ -200,6 +204,7 @@ def run_loop(config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Pat
         drives: videos, folders of images or folders of drives; simulated drives where none is given.
         images: manifests of labelled images; with them the table is on their val and test rows.
         out: gets `report.html`, `summary.json` and `stages/`, from which an interrupted run goes on.
+        executor: labels drives in parallel; it does not change a result.
 
     Raises:
         InputError: an input is missing or wrong.
@@ -208,7 +213,8 @@ def run_loop(config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Pat
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; correct --drives or --images")
     out.mkdir(parents=True, exist_ok=True)
-    loop = Loop(config, [path.absolute() for path in drives], [path.absolute() for path in images], out.absolute())
+    drives, images = [path.absolute() for path in drives], [path.absolute() for path in images]
+    loop = Loop(config, drives, images, out.absolute(), executor)
     page = loop.run()
     say(f"report: {page}")
     return page

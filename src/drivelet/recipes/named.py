@@ -10,6 +10,7 @@ from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
+from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings, mini
 
 RECIPES = {
@@ -35,7 +36,13 @@ def configured(recipe: str, settings: Sequence[str]) -> Any:
 
 
 def start(
-    recipe: str, *, drives: Sequence[Path], images: Sequence[Path], out: Path, executor: str, settings: Sequence[str]
+    recipe: str,
+    *,
+    drives: Sequence[Path],
+    images: Sequence[Path],
+    out: Path,
+    executor: Executor,
+    settings: Sequence[str],
 ) -> Path:
     """Run a recipe.
 
@@ -56,7 +63,7 @@ def start(
         from drivelet.recipes.tiny import with_random_models
 
         config = with_random_models(config, out / "models")
-    return run_loop(config, drives=drives, images=images, out=out)
+    return run_loop(config, drives=drives, images=images, out=out, executor=executor)
 
 
 def predict(
@@ -164,19 +171,20 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     return out / "summary.json"
 
 
-def paint(out: Path, *, world: Path | None, painter: Path | None, settings: Sequence[str]) -> Path:
+def paint(out: Path, *, world: Path | None, painter: Path | None, teacher: str | None, settings: Sequence[str]) -> Path:
     """Run the text-to-image loop; without `world` a small one is rendered first."""
     from drivelet.recipes.making import paint_pictures
     from drivelet.synth.paint import PaintConfig
     from drivelet.synth.render import RenderConfig, render_frames
-    from drivelet.vlm.load import set_threads
+    from drivelet.vlm.load import resolve, set_threads
 
     set_threads()
     config = apply_settings(PaintConfig(), settings)
+    judge = resolve(teacher) if teacher else Path(mini("teacher-mini"))
     painter = painter or Path(mini("painter-mini"))
     if not painter.is_dir():
         raise InputError(f"{painter}: no such pipeline folder; give one saved by diffusers' save_pretrained")
     if world is None:
         rendering = RenderConfig(num_frames=120, seed=config.seed, workers=2)
         world = flow.run(render_frames, rendering, store=out / "stages", inputs={}, context={"gold": tasks.gold})
-    return paint_pictures(config, painter=painter, world=world, teacher=Path(mini("teacher-mini")), out=out)
+    return paint_pictures(config, painter=painter, world=world, teacher=judge, out=out)
