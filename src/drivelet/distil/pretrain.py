@@ -44,7 +44,7 @@ class PretrainConfig:
     warmup: int = 150
     decay_share: float = 0.25
     dense_weight: float = 0.5
-    zoom_share: float = 0.5
+    zoom_share: float = 0.55
     checkpoint_every: int = 100
     seed: int = 0
 
