@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from golden.make_minis import answers
 
 HERE = Path(__file__).parent
@@ -13,7 +14,9 @@ HERE = Path(__file__).parent
 def test_a_mini_gives_its_golden_answers(name: str) -> None:
     golden = json.loads((HERE / "minis.json").read_text())[name]
     found = answers(name)
-    assert [(a["image"], a["task"], a["answer"]) for a in found] == [(g["image"], g["task"], g["answer"]) for g in golden]
+    assert [(a["image"], a["task"], a["answer"]) for a in found] == [
+        (g["image"], g["task"], g["answer"]) for g in golden
+    ]
     assert [a["prob"] for a in found] == pytest.approx([g["prob"] for g in golden], abs=2e-3)
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_vlm import save_tiny
 
 from drivelet import tasks
 from drivelet.core.artifacts import Question
 from drivelet.runtime.engine import Engine
 from drivelet.vlm.load import load
+from tiny_vlm import save_tiny
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
