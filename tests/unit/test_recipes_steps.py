@@ -1,0 +1,91 @@
+"""The joints: what is asked of whom, and how manifests are cut."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from drive_files import write_images, write_video
+from drivelet import tasks
+from drivelet.core.errors import InputError
+from drivelet.core.manifest import Row, read_manifest, write_manifest
+from drivelet.recipes.steps import PredictConfig, asker, measure, only_split, pictures, sample_rows, split_real
+
+FIELDS = tasks.fields()
+NAMES = list(FIELDS)
+
+
+def rows(folder: Path, *cells: tuple[str, str, str]) -> Path:
+    """Write a manifest of (task, label, split), an image each."""
+    write_images(folder, [f"{n}.png" for n in range(len(cells))])
+    made = [
+        Row(path=str(folder / f"{n}.png"), task=task, label=label, split=split, group=str(n))
+        for n, (task, label, split) in enumerate(cells)
+    ]
+    write_manifest(folder / "manifest.csv", made)
+    return folder / "manifest.csv"
+
+
+def test_real_val_rows_only_measure(tmp_path: Path) -> None:
+    lamp = "traffic_light.state"
+    table = rows(tmp_path, (lamp, "red", "train"), (lamp, "green", "val"), (lamp, "off", "test"))
+    split_real({}, images=[table], out=tmp_path)
+    assert [row.label for row in read_manifest(tmp_path / "train.csv", tasks=FIELDS)] == ["red"]
+    measured = read_manifest(tmp_path / "test.csv", tasks=FIELDS)
+    assert [(row.label, row.split) for row in measured] == [("green", "test"), ("off", "test")]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_run_on_images_needs_both_sides(tmp_path: Path, split: str) -> None:
+    table = rows(tmp_path, ("traffic_light.state", "red", split))
+    with pytest.raises(InputError, match="needs rows of split train and of split val or test"):
+        split_real({}, images=[table], out=tmp_path)
+
+
+def test_one_split_is_kept(tmp_path: Path) -> None:
+    table = rows(tmp_path, ("cone.count", "0", "train"), ("cone.count", "1-2", "val"))
+    (tmp_path / "out").mkdir()
+    only_split({"split": "val"}, manifest=table, out=tmp_path / "out")
+    assert [row.label for row in read_manifest(tmp_path / "out" / "manifest.csv", tasks=FIELDS)] == ["1-2"]
+
+
+def test_a_sample_spreads_over_labels() -> None:
+    labels = ["red"] * 50 + ["green"] * 3 + ["off"]
+    all_rows = [Row(path=str(n), task="t", label=label, split="train", group="") for n, label in enumerate(labels)]
+    chosen = sample_rows(all_rows, 7, seed=0)
+    assert Counter(row.label for row in chosen) == {"red": 3, "green": 3, "off": 1}
+    assert chosen == sample_rows(all_rows, 7, seed=0)
+    assert len(sample_rows(all_rows, 1000, seed=0)) == len(labels)
+
+
+def test_without_prompts_every_question_is_canonical(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.png"])
+    (picture,) = pictures(tmp_path / "a.png", FIELDS, NAMES)
+    asked = asker(FIELDS, None)(picture.read(), NAMES, "")
+    assert list(asked) == NAMES
+    assert all(question is not None and FIELDS[name].question in question.text for name, question in asked.items())
+
+
+def test_a_folder_is_answered_in_order_of_names(tmp_path: Path) -> None:
+    write_images(tmp_path, ["b.png", "a.JPG", "c.bmp"])
+    (tmp_path / "notes.txt").write_text("")
+    assert [Path(p.path).name for p in pictures(tmp_path, FIELDS, NAMES)] == ["a.JPG", "b.png", "c.bmp"]
+
+
+def test_a_video_is_answered_frame_by_frame(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", frames=4)
+    found = list(pictures(video, FIELDS, ["cone.count"]))
+    assert [(p.path, p.frame, p.fields) for p in found] == [(str(video), n, ("cone.count",)) for n in range(4)]
+
+
+def test_a_measurement_takes_nothing_from_a_killed_one(tiny_folder: Path, tmp_path: Path) -> None:
+    table = rows(tmp_path / "images", ("cone.count", "0", "test"))
+    stale = tmp_path / "attempt-old"
+    stale.mkdir()
+    (stale / "preds.jsonl").write_text("half")
+    config = PredictConfig(blind=True, threads=1)
+    said = measure(config, model=tiny_folder, manifest=table, prompts=None, key="x", out=tmp_path)
+    assert said == tmp_path / "preds.jsonl"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"images", "preds.jsonl", "preds.cost.json", "preds.blind.jsonl", "preds.blind.cost.json"}
+    assert len(said.read_text().splitlines()) == 1
