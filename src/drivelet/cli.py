@@ -178,13 +178,11 @@ def mix(sources: Sequence[Path], out: Path, exports: Sequence[str], settings: Se
     from drivelet.dataset import export
     from drivelet.dataset.mix import MixConfig, mix
     from drivelet.drives.frames import frames_at
-    from drivelet.recipes.labelling import labelled_folders
     from drivelet.recipes.settings import apply_settings
 
     fields = tasks.fields()
-    found = [folder for source in sources for folder in labelled_folders(source)]
     config = apply_settings(MixConfig(), settings)
-    manifest = mix(config, sources=found, fields=fields, read_frames=frames_at, out=out)
+    manifest = mix(config, sources=sources, fields=fields, read_frames=frames_at, out=out)
     for name in exports:
         click.echo({"llava": export.to_llava, "parquet": export.to_parquet}[name](manifest, fields, out / name))
     click.echo(manifest)

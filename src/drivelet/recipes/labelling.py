@@ -121,11 +121,6 @@ def _is_ingested(drive: Path) -> bool:
     return (drive / "drive.json").is_file() or any(drive.glob("*/drive.json"))
 
 
-def labelled_folders(source: Path) -> list[Path]:
-    """Return the folder itself; kept as a list so that a folder of several sources can be given to `mix`."""
-    return [source]
-
-
 def label_counts(folder: Path) -> list[dict[str, Any]]:
     """Return the ledger of a labelled folder: a record a field."""
     return list(_records(flow.read_json(folder / "summary.json")["fields"]))

@@ -126,11 +126,10 @@ class Loop:
         from drivelet.drives.frames import frames_at
 
         real = [self.real / "train.csv"] if self.real else []
-        labelled = [drive for folder in self.labelled for drive in labelling.labelled_folders(folder)]
         painted = (
             [self.painted] if any(r["kept"] for r in flow.read_json(self.painted / "rounds.json")["rounds"]) else []
         )
-        sources = [*real, *labelled, self.world, *painted]
+        sources = [*real, *self.labelled, self.world, *painted]
         context = {"fields": self.fields, "read_frames": frames_at}
         return self.stage(mix, self.config.mix, "mix", context, sources=sources)
 
