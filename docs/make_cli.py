@@ -28,7 +28,7 @@ def commands(group: click.Group, parent: click.Context) -> Iterator[tuple[str, s
 
 def page() -> str:
     """Return the whole page."""
-    root = click.Context(app, info_name="drivelet", terminal_width=100, **app.context_settings)
+    root = click.Context(app, info_name="drivelet", terminal_width=100)
     parts = [HEAD, f"```text\n{app.get_help(root)}\n```\n"]
     parts += [f"## {name}\n\n```text\n{text}\n```\n" for name, text in commands(app, root)]
     return "\n".join(parts)

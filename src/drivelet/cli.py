@@ -24,7 +24,7 @@ class Examples(click.Command):
         super().__init__(*args, epilog=f"Example: {example}" if example else None, **kwargs)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"max_content_width": 110})
 @click.version_option(package_name="drivelet")
 def app() -> None:
     """From raw driving logs to a small, measured, 4-bit vision-language model for driving questions."""
