@@ -20,7 +20,9 @@ from drivelet.distil.views import CELL_HEADS, FRAME_HEADS, View
 from drivelet.vlm.checkpoint import save_checkpoint
 from drivelet.vlm.load import load
 
-CONFIG = PretrainConfig(steps=4, batch_size=2, questions=2, warmup=1, checkpoint_every=2, zoom_share=0.5)
+CONFIG = PretrainConfig(
+    steps=4, vision_steps=1, batch_size=2, questions=2, warmup=1, checkpoint_every=2, zoom_share=0.5
+)
 SCENES = (
     [*drawn.light((140, 40, 152, 70), "red"), drawn.sign((220, 60, 240, 84), 50)],
     [*drawn.light((140, 40, 152, 70), "green"), drawn.cone((100, 120, 112, 140), offset=0.0)],
@@ -96,24 +98,37 @@ def test_both_losses_fall_on_four_frames(tiny_folder: Path, tmp_path: Path) -> N
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(room, "_losses", watched)
-        config = replace(CONFIG, steps=16, learning_rate=4e-3, zoom_share=0.0, questions=1, checkpoint_every=16)
+        config = replace(
+            CONFIG, steps=16, vision_steps=0, learning_rate=4e-3, zoom_share=0.0, questions=1, checkpoint_every=16,
+            sign_styles=(),
+        )  # fmt: skip
         run(config, tiny_folder, tmp_path)
     for first, last in zip(losses[0], losses[-1], strict=True):
         assert last < 0.8 * first
 
 
 def test_the_batch_names_the_position_before_each_answer_token(tiny: Any) -> None:
-    packed, targets, views = room._batch(CONFIG, tiny, frames(), tasks.fields(), 3)
-    assert packed.input_ids_BL.shape[1] % 32 == 0 and len(views) == len(packed.input_ids_BL)
+    rng, pool = np.random.default_rng(3), frames()
+    drawn_views = room._views(CONFIG, rng, pool, grid=(6, 6), size=4)
+    packed, targets = room._pack(CONFIG, rng, tiny, pool, tasks.fields(), drawn_views)
+    assert packed.input_ids_BL.shape[1] % 32 == 0 and len(drawn_views) == len(packed.input_ids_BL)
     for row, position, token in targets:
         assert int(packed.branch_BL[row, position]) >= 0
         if token != tiny.processor.end_id:
             assert int(packed.input_ids_BL[row, position + 1]) == token
-    spelled = {row: [t for r, _, t in targets if r == row] for row in range(len(views))}
-    for row, view in enumerate(views):
+    spelled = {row: [t for r, _, t in targets if r == row] for row in range(len(drawn_views))}
+    for row, (_, view) in enumerate(drawn_views):
         text = tiny.processor.tokenizer.decode(spelled[row])
         answers = [part for part in text.split("<|im_end|>") if part]
         assert len(answers) == min(2, len(view.answers)) and set(answers) <= set(view.answers.values())
+
+
+def test_the_first_phase_trains_the_vision_tower_alone(tiny_folder: Path, tmp_path: Path) -> None:
+    out = run(replace(CONFIG, steps=2, vision_steps=2), tiny_folder, tmp_path)
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_folder, out))
+    language = [name for name in after if "visual" not in name]
+    assert language and all(torch.equal(after[name], before[name].bfloat16()) for name in language)
+    assert any(not torch.equal(after[name], before[name].bfloat16()) for name in after if "visual" in name)
 
 
 def flat_view(lamp: np.ndarray, *, frame: int) -> View:
@@ -121,17 +136,18 @@ def flat_view(lamp: np.ndarray, *, frame: int) -> View:
     return View(image=drawn.picture([]), answers={}, cells=cells, frame=dict.fromkeys(FRAME_HEADS, frame))
 
 
-def test_a_frame_target_that_a_crop_hides_weighs_nothing() -> None:
-    heads, tokens_BCD = DenseHeads(8), torch.randn(1, 16, 8)
-    for frame in (0, -1):
-        loss = heads.loss(tokens_BCD, [flat_view(np.zeros((4, 4), dtype=np.int64), frame=frame)])
-        (gradient,) = torch.autograd.grad(loss, heads.frame["light"].weight, allow_unused=True)
-        assert (gradient is None) == (frame == -1)
+def test_a_field_that_a_view_cannot_answer_weighs_nothing() -> None:
+    heads, tokens_BCD = DenseHeads(8, tasks.fields()), torch.randn(1, 16, 8)
+    view = flat_view(np.zeros((4, 4), dtype=np.int64), frame=0)
+    for answers in ({}, {"traffic_light.state": "red"}):
+        loss = heads.loss(tokens_BCD, [replace(view, answers=answers)])
+        (gradient,) = torch.autograd.grad(loss, heads.fields[0].weight, allow_unused=True)
+        assert (gradient is None) == (not answers)
 
 
 def test_an_empty_cell_weighs_fifteen_hundredths() -> None:
     torch.manual_seed(0)
-    heads, tokens_BCD = DenseHeads(8), torch.randn(1, 16, 8)
+    heads, tokens_BCD = DenseHeads(8, tasks.fields()), torch.randn(1, 16, 8)
     lamp = np.zeros((4, 4), dtype=np.int64)
     lamp[1, 2], lamp[3, 0] = 1, 3
     target_C, terms = torch.from_numpy(lamp.ravel()), []
@@ -140,8 +156,9 @@ def test_an_empty_cell_weighs_fifteen_hundredths() -> None:
         surprise_C = -layer(tokens_BCD[0]).log_softmax(-1)[range(16), picked_C]
         weight_C = torch.where(picked_C == 0, 0.15, 1.0)
         terms.append((surprise_C * weight_C).sum() / weight_C.sum())
-    expected = torch.stack(terms).sum()
-    torch.testing.assert_close(heads.loss(tokens_BCD, [flat_view(lamp, frame=-1)]), expected)
+    mean_D = tokens_BCD[0].mean(0)
+    terms += [-0.5 * layer(mean_D).log_softmax(-1)[1] for layer in heads.frame.values()]
+    torch.testing.assert_close(heads.loss(tokens_BCD, [flat_view(lamp, frame=1)]), torch.stack(terms).sum())
 
 
 def test_frames_are_read_from_render_folders(tmp_path: Path) -> None:

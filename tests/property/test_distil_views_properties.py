@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import driving_scenes as drawn
 from drivelet import tasks
 from drivelet.distil import views
+from drivelet.distil.drawn_signs import VALUES
 from drivelet.distil.views import CELL, CELL_HEADS, FULL_GRID, LAMPS, ZOOM_GRIDS, View, ask, camera_noise, make_view
 
 seeds = st.integers(0, 2**20)
@@ -182,3 +183,24 @@ def test_questions_use_training_wordings_and_the_views_answers(
         (name,) = [n for n, f in fields.items() if text.endswith(tuple({f.question, *f.wordings}))]
         assert view.answers[name] == answer
         assert not any(held in text for held in fields[name].held_out_wordings)
+
+
+@FEW
+@given(scenes(), seeds, st.sampled_from([FULL_GRID, *ZOOM_GRIDS]), st.sampled_from(["ring", "plate"]))
+def test_a_drawn_sign_joins_a_view_without_one_and_covers_no_target(
+    objects: list[dict[str, Any]], seed: int, grid: tuple[int, int], style: str
+) -> None:
+    known = drawn.picture(objects), drawn.scene(objects), drawn.gold(objects)
+    plain = make_view(np.random.default_rng(seed), *known, grid=grid)
+    signed = make_view(np.random.default_rng(seed), *known, grid=grid, sign_styles=[style])
+    posted = signed.answers.get("speed_limit.posted")
+    if plain.answers.get("speed_limit.posted") != "none" or posted == "none":
+        assert posted == plain.answers.get("speed_limit.posted")
+        return
+    assert posted is not None and int(posted) in VALUES[style]
+    assert "speed_limit.recommended" not in signed.answers
+    assert set(signed.cells["sign"].ravel().tolist()) == {0, int(posted) // 5}
+    for name in ("lamp", "governs", "cone", "in_path", "junction"):
+        assert np.array_equal(signed.cells[name], plain.cells[name])
+    for name in ("traffic_light.state", "cone.count", "cone.in_path", "intersection.alert"):
+        assert signed.answers.get(name) == plain.answers.get(name)

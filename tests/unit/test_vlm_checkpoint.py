@@ -26,9 +26,9 @@ def train(module: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: rang
 def test_parameters_moments_and_step_come_back(tmp_path: Path) -> None:
     module, parameters, optimizer = start()
     train(module, optimizer, range(3))
-    save_checkpoint(tmp_path / "a" / "c.safetensors", parameters=parameters, optimizer=optimizer, step=3)
+    save_checkpoint(tmp_path / "a" / "c.safetensors", parameters=parameters, optimizers=[optimizer], step=3)
     _, again, fresh = start(seed=9)
-    assert load_checkpoint(tmp_path / "a" / "c.safetensors", parameters=again, optimizer=fresh) == 3
+    assert load_checkpoint(tmp_path / "a" / "c.safetensors", parameters=again, optimizers=[fresh]) == 3
     for name, value in parameters.items():
         assert torch.equal(value, again[name])
         for key, moment in optimizer.state[value].items():
@@ -41,9 +41,9 @@ def test_a_resumed_run_is_the_undisturbed_one(tmp_path: Path) -> None:
     train(whole, optimizer, range(6))
     first, parameters, optimizer = start()
     train(first, optimizer, range(3))
-    save_checkpoint(tmp_path / "c.safetensors", parameters=parameters, optimizer=optimizer, step=3)
+    save_checkpoint(tmp_path / "c.safetensors", parameters=parameters, optimizers=[optimizer], step=3)
     second, parameters, optimizer = start(seed=9)
-    step = load_checkpoint(tmp_path / "c.safetensors", parameters=parameters, optimizer=optimizer)
+    step = load_checkpoint(tmp_path / "c.safetensors", parameters=parameters, optimizers=[optimizer])
     train(second, optimizer, range(step, 6))
     assert all(torch.equal(parameters[name], value) for name, value in expected.items())
 
@@ -51,14 +51,14 @@ def test_a_resumed_run_is_the_undisturbed_one(tmp_path: Path) -> None:
 def test_no_checkpoint_is_step_zero(tmp_path: Path) -> None:
     _, parameters, optimizer = start()
     before = {name: value.clone() for name, value in parameters.items()}
-    assert load_checkpoint(tmp_path / "c.safetensors", parameters=parameters, optimizer=optimizer) == 0
+    assert load_checkpoint(tmp_path / "c.safetensors", parameters=parameters, optimizers=[optimizer]) == 0
     assert all(torch.equal(before[name], value) for name, value in parameters.items()) and not optimizer.state
 
 
 def test_a_failed_write_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module, parameters, optimizer = start()
     path = tmp_path / "c.safetensors"
-    save_checkpoint(path, parameters=parameters, optimizer=optimizer, step=1)
+    save_checkpoint(path, parameters=parameters, optimizers=[optimizer], step=1)
     train(module, optimizer, range(1))
 
     def full_disk(tensors: object, name: Path, metadata: object = None) -> None:
@@ -67,5 +67,5 @@ def test_a_failed_write_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("drivelet.vlm.checkpoint.save_file", full_disk)
     with pytest.raises(OSError, match="no space"):
-        save_checkpoint(path, parameters=parameters, optimizer=optimizer, step=2)
-    assert load_checkpoint(path, parameters=parameters, optimizer=optimizer) == 1
+        save_checkpoint(path, parameters=parameters, optimizers=[optimizer], step=2)
+    assert load_checkpoint(path, parameters=parameters, optimizers=[optimizer]) == 1

@@ -5,7 +5,7 @@ exact labels of renders break it (LOG.md). The dense heads are linear and droppe
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from drivelet.core.artifacts import Field
 from drivelet.core.images import read_image
 from drivelet.core.progress import say
 from drivelet.core.rng import generator
-from drivelet.distil.views import CELL_HEADS, FRAME_HEADS, FULL_GRID, ZOOM_GRIDS, View, ask, make_view
+from drivelet.distil.views import CELL_HEADS, CROP_GRID, FRAME_HEADS, FULL_GRID, ZOOM_GRIDS, View, ask, make_view
 from drivelet.vlm.answers import answer_branch
 from drivelet.vlm.batch import Packed, base_model, collate, head, pack_pixels
 from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
@@ -34,17 +34,27 @@ PAD_MULTIPLE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """How long and how to pretrain; over the last `decay_share` of the steps `dense_weight` and the rate fade to 0."""
+    """How long and how to pretrain; over the last `decay_share` of the steps `dense_weight` and the rate fade to 0.
+
+    Attributes:
+        vision_steps: first steps, which train the vision tower alone on batches of 4 x `batch_size` crops.
+        batch_size: whole frames in a batch; of crops, twice as many.
+        questions: at most so many an image.
+        zoom_share: share of batches of crops.
+        sign_styles: styles of the drawn signs.
+    """
 
     steps: int = 4000
+    vision_steps: int = 1000
     batch_size: int = 16
-    questions: int = 3
-    learning_rate: float = 1.2e-3
+    questions: int = 4
+    learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    warmup: int = 150
-    decay_share: float = 0.25
+    warmup: int = 100
+    decay_share: float = 0.3
     dense_weight: float = 0.5
-    zoom_share: float = 0.55
+    zoom_share: float = 0.5
+    sign_styles: tuple[str, ...] = ("ring", "plate")
     checkpoint_every: int = 100
     seed: int = 0
 
@@ -74,12 +84,19 @@ def _read_folder(folder: Path) -> tuple[list[np.ndarray], list[Mapping[str, Any]
 
 
 class DenseHeads(nn.Module):
-    """Linear read-outs of the merged vision tokens, shape (cells, D), and of their mean."""
+    """Linear read-outs of the merged vision tokens (cells), of their mean (frame), and of both for every field.
 
-    def __init__(self, width: int) -> None:
+    A field reads the mean of the tokens and a mean weighted by its own attention, so that an object's few tokens can
+    answer it as well as a count of many.
+    """
+
+    def __init__(self, width: int, fields: Mapping[str, Field]) -> None:
         super().__init__()
+        self.choices = {name: field.choices for name, field in fields.items()}
         self.cells = nn.ModuleDict({name: nn.Linear(width, size) for name, size in CELL_HEADS.items()})
         self.frame = nn.ModuleDict({name: nn.Linear(width, size) for name, size in FRAME_HEADS.items()})
+        self.look = nn.Linear(width, len(fields))
+        self.fields = nn.ModuleList([nn.Linear(2 * width, len(kept)) for kept in self.choices.values()])
 
     def loss(self, tokens_BCD: torch.Tensor, views: Sequence[View]) -> torch.Tensor:
         """Return the sum of the heads' cross-entropies; the empty class of a cell weighs 0.15."""
@@ -92,9 +109,19 @@ class DenseHeads(nn.Module):
         pooled_BD = tokens_BCD.mean(1)
         for name, layer in self.frame.items():
             target = torch.tensor([view.frame[name] for view in views], device=device)
-            if bool((target >= 0).any()):
-                losses.append(0.5 * F.cross_entropy(layer(pooled_BD).float(), target, ignore_index=-1))
-        return torch.stack(losses).sum()
+            losses.append(0.5 * F.cross_entropy(layer(pooled_BD).float(), target))
+        return torch.stack([*losses, *self._field_losses(tokens_BCD, pooled_BD, views)]).sum()
+
+    def _field_losses(
+        self, tokens_BCD: torch.Tensor, pooled_BD: torch.Tensor, views: Sequence[View]
+    ) -> Iterator[torch.Tensor]:
+        focus_BFC = self.look(tokens_BCD).float().softmax(1).mT.to(tokens_BCD.dtype)
+        focused_BFD = focus_BFC @ tokens_BCD
+        for index, (name, choices) in enumerate(self.choices.items()):
+            target = [choices.index(view.answers[name]) if name in view.answers else -1 for view in views]
+            if max(target) >= 0:
+                read = self.fields[index](torch.cat([focused_BFD[:, index], pooled_BD], -1)).float()
+                yield F.cross_entropy(read, torch.tensor(target, device=read.device), ignore_index=-1)
 
 
 def pretrain(
@@ -108,37 +135,34 @@ def pretrain(
 ) -> Path:
     """Train every weight of `model` on `frames`, resume from `checkpoint`, save to `out`.
 
-    `frames` is called again from time to time, so that training can start while rendering goes on.
+    The first `vision_steps` train the vision tower alone, on crops and dense targets. `frames` is called again from
+    time to time, so that training can start while rendering goes on.
     """
     torch.manual_seed(config.seed)
     loaded = load(model, dtype=torch.float32)
     loaded.model.train()
-    heads = DenseHeads(loaded.model.config.text_config.hidden_size).to(loaded.device)
+    heads = DenseHeads(loaded.model.config.text_config.hidden_size, fields).to(loaded.device)
     parameters = {**dict(loaded.model.named_parameters()), **{f"dense.{n}": p for n, p in heads.named_parameters()}}
-    optimizer = _optimizer(config, parameters)
-    step = load_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer)
+    optimizers = _optimizers(config, parameters)
     pool = frames()
     averages: dict[str, float] = {}
-    for number in range(step, config.steps):
-        if number % 200 == 0:
+    for number in range(load_checkpoint(checkpoint, parameters=parameters, optimizers=optimizers), config.steps):
+        if number % 100 == 0:
             pool = frames()
-        rate = _rate(config, number)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * rate
-        packed, targets, views = _batch(config, loaded, pool, fields, number)
-        answer, dense = _losses(loaded, heads, packed, targets, views)
-        decay_start = config.steps * (1 - config.decay_share)
-        fade = min(1.0, (config.steps - number) / (config.steps - decay_start))
-        (answer + config.dense_weight * fade * dense).backward()
+        losses = _step_losses(config, loaded, heads, pool, fields, number)
+        torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        for name, value in (("answer", answer.detach()), ("dense", dense.detach())):
-            averages[name] = 0.98 * averages.get(name, float(value)) + 0.02 * float(value)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * _rate(config, number)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        for name, value in losses.items():
+            averages[name] = 0.98 * averages.get(name, float(value.detach())) + 0.02 * float(value.detach())
         if (number + 1) % config.checkpoint_every == 0 or number + 1 == config.steps:
-            save_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer, step=number + 1)
-            say(f"step {number + 1}/{config.steps}  answer {averages['answer']:.3f}  dense {averages['dense']:.3f}"
-                f"  frames {len(pool.images)}")  # fmt: skip
+            save_checkpoint(checkpoint, parameters=parameters, optimizers=optimizers, step=number + 1)
+            told = "  ".join(f"{name} {value:.3f}" for name, value in averages.items())
+            say(f"step {number + 1}/{config.steps}  {told}  frames {len(pool.images)}")
     return save_model(loaded, out)
 
 
@@ -150,11 +174,17 @@ def save_model(loaded: Loaded, out: Path) -> Path:
     return out
 
 
-def _optimizer(config: PretrainConfig, parameters: Mapping[str, nn.Parameter]) -> torch.optim.AdamW:
-    matrices = [p for p in parameters.values() if p.ndim >= 2]
-    vectors = [p for p in parameters.values() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+def _optimizers(config: PretrainConfig, parameters: Mapping[str, nn.Parameter]) -> list[torch.optim.Optimizer]:
+    """Muon (K. Jordan et al., 2024) for the matrices inside the layers, AdamW for everything else."""
+    inner = [p for name, p in parameters.items() if p.ndim == 2 and (".layers." in name or ".blocks." in name)]
+    chosen = {id(p) for p in inner}
+    others = [p for p in parameters.values() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(
+            inner, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(others, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
 
 
 def _rate(config: PretrainConfig, step: int) -> float:
@@ -163,17 +193,49 @@ def _rate(config: PretrainConfig, step: int) -> float:
     return min(1.0, (step + 1) / config.warmup, max(0.02, (config.steps - step) / decay_steps))
 
 
-def _batch(
-    config: PretrainConfig, loaded: Loaded, pool: Frames, fields: Mapping[str, Field], step: int
-) -> tuple[Packed, list[tuple[int, int, int]], list[View]]:
-    """Return a packed batch of one grid, (row, position, token) of every answer token, and the views."""
+def _step_losses(
+    config: PretrainConfig, loaded: Loaded, heads: DenseHeads, pool: Frames, fields: Mapping[str, Field], step: int
+) -> dict[str, torch.Tensor]:
+    """Return the weighted losses of a step by name; a step of the first phase has no answers."""
     rng = generator(config.seed, "pretrain", step)
+    if step < config.vision_steps:
+        drawn = _views(config, rng, pool, grid=CROP_GRID, size=4 * config.batch_size)
+        return {"dense": _vision_loss(loaded, heads, [view for _, view in drawn])}
     zoom = rng.random() < config.zoom_share
-    grid = ZOOM_GRIDS[int(rng.integers(len(ZOOM_GRIDS)))] if zoom else FULL_GRID
-    size = config.batch_size * (2 if zoom else 1)
-    items, targets, views = [], [], []
-    for row, index in enumerate(rng.integers(len(pool.images), size=size)):
-        view = make_view(rng, pool.images[index], pool.scenes[index], pool.gold[index], grid=grid)
+    grid = _zoom_grid(rng) if zoom else FULL_GRID
+    drawn = _views(config, rng, pool, grid=grid, size=config.batch_size * (2 if zoom else 1))
+    packed, targets = _pack(config, rng, loaded, pool, fields, drawn)
+    answer, dense = _losses(loaded, heads, packed, targets, [view for _, view in drawn])
+    fade = min(1.0, (config.steps - step) / max(config.steps * config.decay_share, 1))
+    return {"answer": answer, "dense": config.dense_weight * fade * dense}
+
+
+def _zoom_grid(rng: np.random.Generator) -> tuple[int, int]:
+    return ZOOM_GRIDS[int(rng.integers(len(ZOOM_GRIDS)))]
+
+
+def _views(
+    config: PretrainConfig, rng: np.random.Generator, pool: Frames, *, grid: tuple[int, int], size: int
+) -> list[tuple[int, View]]:
+    """Return `size` views of one grid, each with the number of its frame."""
+    drawn = []
+    for index in rng.integers(len(pool.images), size=size).tolist():
+        known = pool.images[index], pool.scenes[index], pool.gold[index]
+        drawn.append((index, make_view(rng, *known, grid=grid, sign_styles=config.sign_styles)))
+    return drawn
+
+
+def _pack(
+    config: PretrainConfig,
+    rng: np.random.Generator,
+    loaded: Loaded,
+    pool: Frames,
+    fields: Mapping[str, Field],
+    drawn: Sequence[tuple[int, View]],
+) -> tuple[Packed, list[tuple[int, int, int]]]:
+    """Return the views with their questions, packed, and (row, position, token) of every answer token."""
+    items, targets = [], []
+    for row, (index, view) in enumerate(drawn):
         other = pool.scenes[int(rng.integers(len(pool.scenes)))]["sensor"]
         asked = ask(rng, view, fields, count=config.questions, sensor=pool.scenes[index]["sensor"], other_sensor=other)
         branches = [answer_branch(loaded.processor, text, answer) for text, answer in asked]
@@ -183,12 +245,23 @@ def _batch(
             start += len(nodes)
             targets += [(row, start - k - 1, nodes[-k].token) for k in range(length, 0, -1)]
         items.append(item)
-        views.append(view)
-    return collate(items, multiple=PAD_MULTIPLE), targets, views
+    return collate(items, multiple=PAD_MULTIPLE), targets
+
+
+def _vision_loss(loaded: Loaded, heads: DenseHeads, views: Sequence[View]) -> torch.Tensor:
+    parts = [loaded.processor.pixels(view.image) for view in views]
+    pixels, grid_thw = (torch.cat(column).to(loaded.device) for column in zip(*parts, strict=True))
+    with torch.autocast(loaded.device.type, dtype=torch.bfloat16):
+        tokens = base_model(loaded.model).visual(pixels, grid_thw=grid_thw).pooler_output
+        return heads.loss(tokens.unflatten(0, (len(views), -1)), views)
 
 
 def _losses(
-    loaded: Loaded, heads: DenseHeads, packed: Packed, targets: list[tuple[int, int, int]], views: list[View]
+    loaded: Loaded,
+    heads: DenseHeads,
+    packed: Packed,
+    targets: Sequence[tuple[int, int, int]],
+    views: Sequence[View],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     device = loaded.device
     rows, positions, tokens = (torch.tensor(column, device=device) for column in zip(*targets, strict=True))

@@ -70,7 +70,7 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(list(parameters.values()), lr=config.learning_rate, weight_decay=0.0)
     checkpoint = out / "checkpoint.safetensors"
-    start = load_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer)
+    start = load_checkpoint(checkpoint, parameters=parameters, optimizers=[optimizer])
     losses = []
     for step in track(range(start, config.steps), total=config.steps - start, what="training"):
         for group in optimizer.param_groups:
@@ -82,7 +82,7 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
         optimizer.zero_grad(set_to_none=True)
         losses.append(float(loss.detach()))
         if (step + 1) % config.checkpoint_every == 0:
-            save_checkpoint(checkpoint, parameters=parameters, optimizer=optimizer, step=step + 1)
+            save_checkpoint(checkpoint, parameters=parameters, optimizers=[optimizer], step=step + 1)
     merge_and_save(model.eval(), loaded.path, out / "model")
     write_json(out / "train.json", {"steps": config.steps, "images": len(groups), "last_losses": losses[-20:]})
     checkpoint.unlink(missing_ok=True)

@@ -13,16 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivelet.core.artifacts import Field, ImageArray
+from drivelet.distil.drawn_signs import draw_sign, paste
 
 CELL = 28
 FULL_GRID = (11, 7)
+CROP_GRID = (4, 4)
 ZOOM_GRIDS = ((6, 6), (8, 5), (5, 8), (4, 4), (3, 6))
 LAMPS = ("none", "red", "yellow", "green", "off")
 JUNCTION_PARTS = ("cross_street", "crosswalk", "stop_line", "stop_sign")
 CELL_HEADS = {"lamp": 5, "governs": 3, "cone": 4, "in_path": 2, "sign": 29, "junction": 5}
 """Dense targets of every merged vision token, and their number of classes; class 0 is empty."""
-FRAME_HEADS = {"light": 3, "weather": 3, "intersection": 3, "narrowed": 2}
+FRAME_HEADS = {"light": 3, "weather": 3}
 """Targets of the whole frame, read from the mean token."""
+SIGN_SHARE = 0.6
+"""Share of views without a sign that get a drawn one."""
+SIGN_PX = (13.0, 60.0)
+ZOOM = (0.8, 3.2)
+"""Range of a crop's magnification: most crops show objects about as large as a whole frame does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +56,12 @@ def make_view(
     gold: Mapping[str, str],
     *,
     grid: tuple[int, int],
+    sign_styles: Sequence[str] = (),
 ) -> View:
     """Cut a window from a rendered frame, resize it to `grid` (columns, rows) cells, and derive its labels.
 
-    The full grid gets windows of 80-100% of the frame; other grids zoom to an object or a random place.
+    The full grid gets windows of 86-100% of the frame; other grids zoom to an object or a random place. Many views
+    without a speed sign get a drawn one of `sign_styles`.
     """
     whole = grid == FULL_GRID
     window = _mild_window(rng, image, grid) if whole else _zoom_window(rng, image, scene, grid)
@@ -62,12 +71,41 @@ def make_view(
     cut = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
     seen = [_project(item, window, size) for item in scene["objects"] if item.get("box")]
     seen = [item for item in seen if item["inside"] > 0.1]
+    cut = np.ascontiguousarray(cut, dtype=np.uint8)
+    answers = _answers(seen, scene, gold, whole=whole)
+    if sign_styles and answers.get("speed_limit.posted") == "none" and rng.random() < SIGN_SHARE:
+        cut, drawn = _with_sign(rng, cut, seen, style=str(rng.choice(sign_styles)), whole=whole)
+        if drawn:
+            seen = [*seen, drawn]
+            answers["speed_limit.posted"] = str(drawn["value"])
+            answers.pop("speed_limit.recommended", None)
     return View(
-        image=camera_noise(rng, np.ascontiguousarray(cut, dtype=np.uint8)),
-        answers=_answers(seen, scene, gold, whole=whole),
+        image=camera_noise(rng, cut),
+        answers=answers,
         cells=_cells(seen, scene, grid),
-        frame=_frame_targets(scene, gold, whole=whole),
+        frame=_frame_targets(scene),
     )
+
+
+def _with_sign(
+    rng: np.random.Generator, image: ImageArray, seen: Sequence[Mapping[str, Any]], *, style: str, whole: bool
+) -> tuple[ImageArray, dict[str, Any] | None]:
+    """Paste a drawn speed sign where it covers nothing that a label speaks of; no sign where there is no such place."""
+    high, wide = image.shape[:2]
+    top = min(SIGN_PX[1], 0.95 * min(high, wide)) * (0.75 if whole else 1.0)
+    for _ in range(6):
+        size = float(np.exp(rng.uniform(np.log(SIGN_PX[0]), np.log(top))))
+        x, y = rng.uniform(size / 2, wide - size / 2), rng.uniform(size / 2, (0.7 if whole else 1.0) * high - size / 2)
+        box = (x - size / 2, y - size / 2, x + size / 2, y + size / 2)
+        if not any(_overlap(box, item["at_box"]) for item in seen if item["kind"] not in ("cross_street", "crosswalk")):
+            sign, value = draw_sign(rng, style)
+            image, at_box = paste(rng, image, sign, centre=(x, y), height=size)
+            return image, {"kind": "speed_sign", "value": value, "visible": True, "at_box": at_box, "distance_m": 0.0}
+    return image, None
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _mild_window(rng: np.random.Generator, image: ImageArray, grid: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -87,20 +125,17 @@ def _zoom_window(
         if item.get("visible") and item["kind"] in ("traffic_light", "speed_sign", "cone") and item.get("box")
     ]  # fmt: skip
     aspect = grid[0] / grid[1]
+    h = grid[1] * CELL / float(np.exp(rng.uniform(*np.log(ZOOM))))
+    cx, cy = rng.uniform(0, width), rng.uniform(0, height)
     if targets and rng.random() < 0.85:
         kinds = sorted({item["kind"] for item in targets})
         kind = kinds[int(rng.integers(len(kinds)))]
         pool = [item for item in targets if item["kind"] == kind]
         bx0, by0, bx1, by1 = pool[int(rng.integers(len(pool)))]["box"]
-        need = max(by1 - by0, (bx1 - bx0) / aspect) * 1.1
-        h = need * float(np.exp(rng.uniform(0.0, np.log(max(height / need, 1.05)))))
-        cx, cy = (bx0 + bx1) / 2, (by0 + by1) / 2
+        h = max(h, max(by1 - by0, (bx1 - bx0) / aspect) * 1.1)
         slack_x, slack_y = max(h * aspect - (bx1 - bx0), 0) / 2, max(h - (by1 - by0), 0) / 2
-        cx += rng.uniform(-slack_x, slack_x)
-        cy += rng.uniform(-slack_y, slack_y)
-    else:
-        h = rng.uniform(0.3, 1.0) * height
-        cx, cy = rng.uniform(0, width), rng.uniform(0, height)
+        cx = (bx0 + bx1) / 2 + rng.uniform(-slack_x, slack_x)
+        cy = (by0 + by1) / 2 + rng.uniform(-slack_y, slack_y)
     h = float(np.clip(h, 12, min(height, width / aspect)))
     w = h * aspect
     x0 = int(np.clip(cx - w / 2, 0, width - w))
@@ -193,14 +228,10 @@ def _covered(box: Sequence[float], grid: tuple[int, int]) -> tuple[slice, slice]
     return slice(rows[0], rows[1] + 1), slice(columns[0], columns[1] + 1)
 
 
-def _frame_targets(scene: Mapping[str, Any], gold: Mapping[str, str], *, whole: bool) -> dict[str, int]:
+def _frame_targets(scene: Mapping[str, Any]) -> dict[str, int]:
     facts = scene["facts"]
-    light = ("day", "dusk", "night").index(facts["light"])
     weather = 2 if facts["fog"] else 1 if facts["rain"] else 0
-    if not whole:
-        return {"light": light, "weather": weather, "intersection": -1, "narrowed": -1}
-    alert = ("none", "ahead", "stop_required").index(gold["intersection.alert"])
-    return {"light": light, "weather": weather, "intersection": alert, "narrowed": int(gold["cone.in_path"] == "yes")}
+    return {"light": ("day", "dusk", "night").index(facts["light"]), "weather": weather}
 
 
 def camera_noise(rng: np.random.Generator, image: ImageArray) -> ImageArray:

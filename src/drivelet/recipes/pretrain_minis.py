@@ -20,12 +20,12 @@ from drivelet.vlm.fresh import ModelShape, save_fresh_model
 
 SHARD = 500
 TEACHER = ModelShape(
-    vision_hidden=192, vision_depth=6, vision_heads=6, vision_intermediate=512,
-    text_hidden=256, text_layers=4, text_heads=4, text_kv_heads=2, text_intermediate=640,
+    vision_hidden=192, vision_depth=5, vision_heads=3, vision_intermediate=512,
+    text_hidden=192, text_layers=4, text_heads=3, text_kv_heads=1, text_intermediate=512,
 )  # fmt: skip
 STUDENT = ModelShape(
-    vision_hidden=128, vision_depth=4, vision_heads=4, vision_intermediate=384,
-    text_hidden=128, text_layers=4, text_heads=4, text_kv_heads=2, text_intermediate=384,
+    vision_hidden=128, vision_depth=4, vision_heads=2, vision_intermediate=384,
+    text_hidden=128, text_layers=3, text_heads=2, text_kv_heads=1, text_intermediate=384,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Training checkpoints as safetensors: parameters, optimiser moments, and a step, written whole or not at all."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,24 @@ from safetensors.torch import load_file, save_file
 
 
 def save_checkpoint(
-    path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, step: int
+    path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizers: Sequence[torch.optim.Optimizer], step: int
 ) -> None:
-    """Write parameters and AdamW moments to `path` (one file), replacing the last checkpoint only once complete."""
+    """Write parameters and the optimisers' moments to `path` (one file), replacing the last checkpoint only once
+    complete; each parameter belongs to one optimiser."""
     tensors = {f"p.{name}": value.detach().contiguous().clone() for name, value in parameters.items()}
     for name, value in parameters.items():
-        for key, moment in optimizer.state.get(value, {}).items():
-            tensors[f"o.{key}.{name}"] = torch.as_tensor(moment).detach().contiguous().clone()
+        for optimizer in optimizers:
+            for key, moment in optimizer.state.get(value, {}).items():
+                tensors[f"o.{key}.{name}"] = torch.as_tensor(moment).detach().contiguous().clone()
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial, metadata={"state": json.dumps({"step": step})})
     partial.replace(path)
 
 
-def load_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
+def load_checkpoint(
+    path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizers: Sequence[torch.optim.Optimizer]
+) -> int:
     """Restore parameters and moments in place; return the step, or 0 where there is no checkpoint."""
     if not path.is_file():
         return 0
@@ -38,8 +43,9 @@ def load_checkpoint(path: Path, *, parameters: dict[str, torch.nn.Parameter], op
                 # AdamW keeps its step count on the CPU, and the moments beside the parameters.
                 device = tensor.device if slot == "step" else parameters[name].device
                 moments.setdefault(name, {})[slot] = tensor.to(device)
+    owner = {id(p): optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     for name, state in moments.items():
-        optimizer.state[parameters[name]] = state
+        owner[id(parameters[name])].state[parameters[name]] = state
     return _step(path)
 
 

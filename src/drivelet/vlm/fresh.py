@@ -84,7 +84,7 @@ class ModelShape:
                 "intermediate_size": self.vision_intermediate,
                 "num_heads": self.vision_heads,
                 "out_hidden_size": self.text_hidden,
-                "fullatt_block_indexes": list(range(self.vision_depth)),
+                "fullatt_block_indexes": list(range(1, self.vision_depth, 2)),
             },
             image_token_id=ids["<|image_pad|>"],
             video_token_id=ids["<|video_pad|>"],

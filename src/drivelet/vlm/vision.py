@@ -31,12 +31,26 @@ def _attend_windows(
     qkv_S3HD = self.qkv(hidden_states).unflatten(-1, (3, self.num_heads, -1))
     query, key, value = qkv_S3HD.unbind(1)
     query, key = qwen.apply_rotary_pos_emb_vision(query, key, *position_embeddings)
-    lengths = cu_seqlens.diff()
+    lengths = cu_seqlens.diff().tolist()
+    if len(set(lengths)) == 1:
+        mixed = _attend(*(part.unflatten(0, (len(lengths), -1)) for part in (query, key, value)), self.scaling)
+        return self.proj(mixed.flatten(0, 1).flatten(1).to(value.dtype))
     mixed = torch.empty_like(value)
-    for length in lengths.unique().tolist():
-        starts_W = cu_seqlens[:-1][lengths == length]
+    for length in set(lengths):
+        starts_W = cu_seqlens[:-1][cu_seqlens.diff() == length]
         index_WL = starts_W[:, None] + torch.arange(length, device=starts_W.device)
-        query_WHLD, key_WHLD, value_WHLD = (part[index_WL].transpose(1, 2) for part in (query, key, value))
-        out_WHLD = F.scaled_dot_product_attention(query_WHLD, key_WHLD, value_WHLD, scale=self.scaling)
-        mixed = mixed.index_copy(0, index_WL.flatten(), out_WHLD.transpose(1, 2).flatten(0, 1).to(mixed.dtype))
+        out_WLHD = _attend(query[index_WL], key[index_WL], value[index_WL], self.scaling)
+        mixed = mixed.index_copy(0, index_WL.flatten(), out_WLHD.flatten(0, 1).to(mixed.dtype))
     return self.proj(mixed.flatten(1))
+
+
+def _attend(query_WLHD: torch.Tensor, key_WLHD: torch.Tensor, value_WLHD: torch.Tensor, scale: float) -> torch.Tensor:
+    """Attention inside each window, shape (W, L, H, D).
+
+    On a CPU, and where gradients flow, two plain products are faster than torch's fused attention: its backward is slow there.
+    """
+    query, key, value = (part.transpose(1, 2) for part in (query_WLHD, key_WLHD, value_WLHD))
+    if query.device.type == "cpu" and torch.is_grad_enabled():
+        weights = ((query * scale) @ key.mT).float().softmax(-1).to(value.dtype)
+        return (weights @ value).transpose(1, 2)
+    return F.scaled_dot_product_attention(query, key, value, scale=scale).transpose(1, 2)

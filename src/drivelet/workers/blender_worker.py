@@ -130,7 +130,7 @@ class Stage:
         scene, render, cycles = self.scene, self.scene.render, self.scene.cycles
         render.engine = "CYCLES"
         cycles.device = "CPU"
-        cycles.samples, cycles.max_bounces, cycles.use_adaptive_sampling = 4, 1, False
+        cycles.samples, cycles.max_bounces, cycles.use_adaptive_sampling = 2, 1, False
         cycles.use_light_tree = False
         cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
         cycles.denoising_quality = "FAST"

@@ -1,0 +1,45 @@
+"""Drawn speed signs: their ink, their place, and that they repeat."""
+
+import numpy as np
+import pytest
+
+from drivelet.distil.drawn_signs import SIDE_PX, VALUES, draw_sign, paste
+
+
+@pytest.mark.parametrize("style", sorted(VALUES))
+def test_a_sign_repeats_and_has_white_ground_and_dark_digits(style: str) -> None:
+    for seed in range(20):
+        sign, value = draw_sign(np.random.default_rng(seed), style)
+        again, same = draw_sign(np.random.default_rng(seed), style)
+        assert value == same and value in VALUES[style] and np.array_equal(sign, again)
+        inside = sign[SIDE_PX // 4 : 3 * SIDE_PX // 4, SIDE_PX // 4 : 3 * SIDE_PX // 4]
+        assert inside[..., 3].min() == 1 and inside[..., 0].min() < 0.3 and inside[..., 0].max() > 0.7
+
+
+def test_only_a_ring_is_red() -> None:
+    for style, red in (("ring", True), ("plate", False)):
+        sign, _ = draw_sign(np.random.default_rng(1), style)
+        assert bool(((sign[..., 0] - sign[..., 1]) > 0.4).any()) == red
+
+
+def test_every_value_has_its_own_digits() -> None:
+    rng = np.random.default_rng(0)
+    seen: dict[int, np.ndarray] = {}
+    while len(seen) < len(VALUES["ring"]):
+        sign, value = draw_sign(rng, "ring")
+        seen.setdefault(value, sign[..., 1] < 0.3)
+    masks = list(seen.values())
+    assert all((a != b).any() for i, a in enumerate(masks) for b in masks[:i])
+
+
+@pytest.mark.parametrize("height", [14.0, 40.0])
+def test_a_pasted_sign_changes_its_box_alone(height: float) -> None:
+    rng = np.random.default_rng(5)
+    image = np.full((112, 168, 3), 90, np.uint8)
+    sign, _ = draw_sign(rng, "plate")
+    pasted, box = paste(rng, image, sign, centre=(90.0, 50.0), height=height)
+    changed_y, changed_x = np.nonzero((pasted != image).any(-1))
+    slack = 4
+    assert box[0] - slack <= changed_x.min() and changed_x.max() <= box[2] + slack
+    assert box[1] - slack <= changed_y.min() and changed_y.max() <= box[3] + slack
+    assert changed_y.max() - changed_y.min() > 0.8 * height and image.max() == 90
