@@ -204,3 +204,23 @@ def test_a_drawn_sign_joins_a_view_without_one_and_covers_no_target(
         assert np.array_equal(signed.cells[name], plain.cells[name])
     for name in ("traffic_light.state", "cone.count", "cone.in_path", "intersection.alert"):
         assert signed.answers.get(name) == plain.answers.get(name)
+
+
+@given(seeds, st.integers(20, 90), st.integers(20, 90))
+def test_a_shaken_image_still_shows_its_whole_content(seed: int, height: int, width: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2] = (255, 0, 0)
+    image[height // 2 :, width // 2 :] = (0, 0, 255)
+    shaken = views.shaken(np.random.default_rng(seed), image)
+    assert shaken.shape == image.shape and shaken.dtype == np.uint8
+    for channel, share in ((0, (height // 2) * (width // 2)), (2, (height - height // 2) * (width - width // 2))):
+        strong = shaken[..., channel].astype(int) - shaken[..., 1] > 90
+        assert strong.sum() > 0.5 * share
+
+
+@given(seeds, st.sampled_from(["ring", "plate"]))
+def test_a_sheet_knows_its_signs_and_nothing_else(seed: int, style: str) -> None:
+    view = views.sign_sheet(np.random.default_rng(seed), drawn.picture([]), grid=(4, 4), styles=[style])
+    assert view.image.shape == (4 * CELL, 4 * CELL, 3) and view.answers == {} and set(view.frame.values()) == {-1}
+    assert set(view.cells["sign"].ravel().tolist()) <= {0, *(value // 5 for value in VALUES[style])}
+    assert all((cells == -1).all() for name, cells in view.cells.items() if name != "sign")

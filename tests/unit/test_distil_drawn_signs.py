@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drivelet.distil.drawn_signs import SIDE_PX, VALUES, draw_sign, paste
+from drivelet.distil.drawn_signs import SIDE_PX, VALUES, bank, draw_sign, paste
 
 
 @pytest.mark.parametrize("style", sorted(VALUES))
@@ -32,14 +32,19 @@ def test_every_value_has_its_own_digits() -> None:
     assert all((a != b).any() for i, a in enumerate(masks) for b in masks[:i])
 
 
-@pytest.mark.parametrize("height", [14.0, 40.0])
-def test_a_pasted_sign_changes_its_box_alone(height: float) -> None:
-    rng = np.random.default_rng(5)
+@pytest.mark.parametrize("side", [14, 40])
+def test_a_pasted_sign_changes_its_square_alone(side: int) -> None:
     image = np.full((112, 168, 3), 90, np.uint8)
-    sign, _ = draw_sign(rng, "plate")
-    pasted, box = paste(rng, image, sign, centre=(90.0, 50.0), height=height)
-    changed_y, changed_x = np.nonzero((pasted != image).any(-1))
-    slack = 4
-    assert box[0] - slack <= changed_x.min() and changed_x.max() <= box[2] + slack
-    assert box[1] - slack <= changed_y.min() and changed_y.max() <= box[3] + slack
-    assert changed_y.max() - changed_y.min() > 0.8 * height and image.max() == 90
+    before = image.copy()
+    value, box = paste(np.random.default_rng(5), image, "plate", corner=(70, 30), side=side)
+    changed_y, changed_x = np.nonzero((image != before).any(-1))
+    assert value in VALUES["plate"] and box == (70, 30, 70 + side, 30 + side)
+    assert changed_x.min() >= 70 and changed_x.max() < 70 + side and changed_y.min() >= 30
+    assert changed_y.max() < 30 + side and changed_y.max() - changed_y.min() > 0.7 * side
+
+
+def test_the_bank_holds_every_value_and_premultiplied_colours() -> None:
+    for style, values in VALUES.items():
+        pictures, known = bank(style)
+        assert set(known.tolist()) == set(values) and pictures.shape == (len(known), SIDE_PX // 2, SIDE_PX // 2, 4)
+        assert (pictures[..., :3] <= pictures[..., 3:] + 1e-4).all()

@@ -45,12 +45,14 @@ def denoising_loss(
     *,
     generator: torch.Generator,
     weight_BCHW: Tensor | None = None,
+    shift: float = 0.0,
 ) -> Tensor:
     """Mean squared error of the UNet's prediction at random noise levels (logit-normal, Esser et al. 2024).
 
-    `weight_BCHW` weighs the squared errors; equal weights if None.
+    `weight_BCHW` weighs the squared errors; equal weights if None. `shift` is the mean of the levels' logit: the
+    higher, the more often only the caption can tell what the picture shows.
     """
-    draws = torch.randn(len(clean_BCHW), generator=generator)
+    draws = torch.randn(len(clean_BCHW), generator=generator) + shift
     level_B = torch.sigmoid(draws).clamp(1e-3, 0.999).to(clean_BCHW.device)
     noise_BCHW = torch.randn(clean_BCHW.shape, generator=generator).to(clean_BCHW)
     noisy, timesteps_B, target = noised(scheduler, clean_BCHW, noise_BCHW, level_B)

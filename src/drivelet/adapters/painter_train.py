@@ -28,6 +28,7 @@ class PretrainConfig:
         minutes: processor time of this process in all sittings, so that a busy machine does not cut the training.
         cool: share of `minutes`, at the end, over which the learning rate falls linearly.
         colour_weight: how much more a fully saturated pixel weighs than a grey one.
+        noise_shift: mean of the noise level's logit.
     """
 
     minutes: float = 60.0
@@ -38,6 +39,7 @@ class PretrainConfig:
     ema: float = 0.995
     drop_caption: float = 0.1
     colour_weight: float = 3.0
+    noise_shift: float = 0.8
     checkpoint_seconds: float = 120.0
     seed: int = 0
 
@@ -118,8 +120,9 @@ def _step(
     shown = pixels(np.stack(images)).to(device)
     weight = torch.nn.functional.pixel_unshuffle(colour_weight(shown, config.colour_weight), FOLD)
     loss = denoising_loss(
-        models["unet"], pipeline.scheduler, fold(shown), text_BTD, generator=noise, weight_BCHW=weight
-    )
+        models["unet"], pipeline.scheduler, fold(shown), text_BTD, generator=noise, weight_BCHW=weight,
+        shift=config.noise_shift,
+    )  # fmt: skip
     loss.backward()
     torch.nn.utils.clip_grad_norm_(models.parameters(), 1.0)
     optimizer.step()

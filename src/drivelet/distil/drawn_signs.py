@@ -1,6 +1,5 @@
 """Speed signs drawn flat and pasted into training views: digits in far more looks than renders alone can show."""
 
-import math
 from functools import cache
 from pathlib import Path
 
@@ -10,11 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from drivelet.core.artifacts import ImageArray
+from drivelet.core.rng import generator
 
 VALUES = {"ring": tuple(range(10, 131, 10)), "plate": tuple(range(10, 81, 5))}
 FACES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono-Bold.ttf", "cmss10.ttf")
 GLYPH_PX = 96
 SIDE_PX = 128
+BANK = 2000
 
 
 def draw_sign(rng: np.random.Generator, style: str) -> tuple[NDArray[np.float32], int]:
@@ -84,33 +85,38 @@ def _glyphs(text: str, face: str) -> NDArray[np.float32]:
     return np.asarray(sheet.crop(box), dtype=np.float32) / 255
 
 
-def paste(
-    rng: np.random.Generator,
-    image: ImageArray,
-    sign: NDArray[np.float32],
-    *,
-    centre: tuple[float, float],
-    height: float,
-) -> tuple[ImageArray, tuple[float, float, float, float]]:
-    """Return the picture with the sign in it, and the sign's box.
+@cache
+def bank(style: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return BANK drawn and slightly turned signs, RGBA with premultiplied alpha of shape (BANK, 64, 64, 4), and their
+    values; the same in every process."""
+    rng = generator(0, "drawn signs", style)
+    pictures, values = [], []
+    for _ in range(BANK):
+        sign, value = draw_sign(rng, style)
+        middle = (SIDE_PX / 2, SIDE_PX / 2)
+        turn = cv2.getRotationMatrix2D(middle, rng.uniform(-4, 4), 1.0)
+        turn[0] = turn[0] * (squeeze := rng.uniform(0.88, 1.0))
+        turn[0, 2] += (1 - squeeze) * SIDE_PX / 2
+        sign[..., :3] *= sign[..., 3:]
+        turned = cv2.warpAffine(sign, turn, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR)
+        pictures.append(cv2.resize(turned, (SIDE_PX // 2, SIDE_PX // 2), interpolation=cv2.INTER_AREA))
+        values.append(value)
+    return np.stack(pictures), np.array(values)
 
-    The sign is `height` pixels high, slightly turned, as sharp as pixels allow, and as bright as the picture's own light
-    parts make plausible.
+
+def paste(
+    rng: np.random.Generator, image: ImageArray, style: str, *, corner: tuple[int, int], side: int
+) -> tuple[int, tuple[int, int, int, int]]:
+    """Put a sign of `style` into the image, in place, and return its value and its square's box.
+
+    It is `side` pixels high, its square's left upper corner lies at `corner` (x, y), and it is as bright as the
+    picture makes plausible. The square must lie inside the image.
     """
-    around = image.astype(np.float32) / 255
-    light = float(np.clip(np.quantile(around, 0.95) * rng.uniform(0.8, 1.5), 0.3, 1.0))
-    scale, lean = height / SIDE_PX, math.radians(rng.uniform(-4, 4))
-    squeeze = rng.uniform(0.88, 1.0)
-    turn = np.array([[math.cos(lean), -math.sin(lean)], [math.sin(lean), math.cos(lean)]])
-    linear = turn @ np.diag([scale * squeeze, scale])
-    shift = np.array(centre) - linear @ np.array([SIDE_PX / 2, SIDE_PX / 2])
-    # Averaging before the warp: a warp alone skips pixels when it shrinks.
-    soft = cv2.GaussianBlur(sign, (0, 0), max(0.42 / scale, 0.3)) if scale < 1 else sign
-    size = (image.shape[1], image.shape[0])
-    layer = cv2.warpAffine(soft, np.column_stack([linear, shift]).astype(np.float32), size, flags=cv2.INTER_LINEAR)
-    alpha = layer[..., 3:]
-    colour = np.where(alpha > 1e-3, layer[..., :3] / np.maximum(alpha, 1e-3), 0.0)
-    mixed = around * (1 - alpha) + colour * light * alpha
-    half_w, half_h = height * squeeze / 2, height / 2
-    box = (centre[0] - half_w, centre[1] - half_h, centre[0] + half_w, centre[1] + half_h)
-    return (np.clip(mixed, 0, 1) * 255).astype(np.uint8), box
+    pictures, values = bank(style)
+    number = int(rng.integers(len(values)))
+    small = cv2.resize(pictures[number], (side, side), interpolation=cv2.INTER_AREA)
+    light = float(np.clip(image.max() / 255 * rng.uniform(0.7, 1.1), 0.3, 1.0))
+    x, y = corner
+    spot = image[y : y + side, x : x + side]
+    spot[:] = np.clip(spot * (1 - small[..., 3:]) + 255 * light * small[..., :3], 0, 255)
+    return int(values[number]), (x, y, x + side, y + side)

@@ -20,7 +20,17 @@ from drivelet.core.artifacts import Field
 from drivelet.core.images import read_image
 from drivelet.core.progress import say
 from drivelet.core.rng import generator
-from drivelet.distil.views import CELL_HEADS, CROP_GRID, FRAME_HEADS, FULL_GRID, ZOOM_GRIDS, View, ask, make_view
+from drivelet.distil.views import (
+    CELL_HEADS,
+    CROP_GRID,
+    FRAME_HEADS,
+    FULL_GRID,
+    ZOOM_GRIDS,
+    View,
+    ask,
+    make_view,
+    sign_sheet,
+)  # fmt: skip
 from drivelet.vlm.answers import answer_branch
 from drivelet.vlm.batch import Packed, base_model, collate, head, pack_pixels
 from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
@@ -28,6 +38,7 @@ from drivelet.vlm.load import Loaded, load
 from drivelet.vlm.lora import copy_processor
 
 EMPTY_WEIGHT = 0.15
+SIGN = "speed_limit.posted"
 PAD_MULTIPLE = 32
 """Sequence lengths are padded to it: few shapes, so few compiled kernels and little memory."""
 
@@ -37,7 +48,8 @@ class PretrainConfig:
     """How long and how to pretrain; over the last `decay_share` of the steps `dense_weight` and the rate fade to 0.
 
     Attributes:
-        vision_steps: first steps, which train the vision tower alone on batches of 4 x `batch_size` crops.
+        vision_steps: first steps, which train the vision tower alone, on 2 x `batch_size` crops and as many
+            sign sheets.
         batch_size: whole frames in a batch; of crops, twice as many.
         questions: at most so many an image.
         zoom_share: share of batches of crops.
@@ -100,17 +112,20 @@ class DenseHeads(nn.Module):
 
     def loss(self, tokens_BCD: torch.Tensor, views: Sequence[View]) -> torch.Tensor:
         """Return the sum of the heads' cross-entropies; the empty class of a cell weighs 0.15."""
-        losses, device = [], tokens_BCD.device
+        device = tokens_BCD.device
+        losses = list(self._field_losses(tokens_BCD, tokens_BCD.mean(1), views))
         for name, layer in self.cells.items():
             target = torch.from_numpy(np.stack([view.cells[name].ravel() for view in views])).flatten().to(device)
             weight = torch.ones(CELL_HEADS[name], device=device)
             weight[0] = EMPTY_WEIGHT
-            losses.append(F.cross_entropy(layer(tokens_BCD).flatten(0, 1).float(), target, weight=weight))
-        pooled_BD = tokens_BCD.mean(1)
+            if bool((target >= 0).any()):
+                read = layer(tokens_BCD).flatten(0, 1).float()
+                losses.append(F.cross_entropy(read, target, weight=weight, ignore_index=-1))
         for name, layer in self.frame.items():
             target = torch.tensor([view.frame[name] for view in views], device=device)
-            losses.append(0.5 * F.cross_entropy(layer(pooled_BD).float(), target))
-        return torch.stack([*losses, *self._field_losses(tokens_BCD, pooled_BD, views)]).sum()
+            if bool((target >= 0).any()):
+                losses.append(0.5 * F.cross_entropy(layer(tokens_BCD.mean(1)).float(), target, ignore_index=-1))
+        return torch.stack(losses).sum()
 
     def _field_losses(
         self, tokens_BCD: torch.Tensor, pooled_BD: torch.Tensor, views: Sequence[View]
@@ -199,8 +214,11 @@ def _step_losses(
     """Return the weighted losses of a step by name; a step of the first phase has no answers."""
     rng = generator(config.seed, "pretrain", step)
     if step < config.vision_steps:
-        drawn = _views(config, rng, pool, grid=CROP_GRID, size=4 * config.batch_size)
-        return {"dense": _vision_loss(loaded, heads, [view for _, view in drawn])}
+        views = [view for _, view in _views(config, rng, pool, grid=CROP_GRID, size=2 * config.batch_size)]
+        bare = [image for image, gold in zip(pool.images, pool.gold, strict=True) if gold[SIGN] == "none"]
+        for number in rng.integers(len(bare), size=2 * config.batch_size if bare else 0).tolist():
+            views.append(sign_sheet(rng, bare[number], grid=CROP_GRID, styles=config.sign_styles))
+        return {"dense": _vision_loss(loaded, heads, views)}
     zoom = rng.random() < config.zoom_share
     grid = _zoom_grid(rng) if zoom else FULL_GRID
     drawn = _views(config, rng, pool, grid=grid, size=config.batch_size * (2 if zoom else 1))

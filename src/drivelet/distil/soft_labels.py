@@ -10,7 +10,7 @@ import torch
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
-from drivelet.core.flow import digest_file, digest_text
+from drivelet.core.flow import digest_file, digest_text, write_json
 from drivelet.core.images import read_image
 from drivelet.core.progress import track
 from drivelet.core.tables import append_table, chunked, has_table, read_rows
@@ -19,6 +19,8 @@ from drivelet.vlm.batch import head, hidden_states, pack
 from drivelet.vlm.load import Loaded, load
 
 TABLE = "soft_labels.lance"
+TEMPERATURES = "temperatures.json"
+"""Beside the table: the temperatures of its `logsumexp` column, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ def cache_soft_labels(
     if not examples:
         raise InputError("there is nothing to ask the teacher: the training split is empty; add train rows")
     table = out / TABLE
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / TEMPERATURES, list(config.temperatures))
     done = len(read_rows(table, columns=["key"])) if has_table(table) else 0
     loaded = loaded or load(teacher)
     fingerprint = teacher_fingerprint(loaded.path)

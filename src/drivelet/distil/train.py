@@ -1,5 +1,6 @@
 """Distil a student with LoRA: the teacher's cached soft labels and the hard labels, one loss, answer tokens only."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,14 +10,14 @@ import numpy as np
 import torch
 
 from drivelet.core.errors import InputError
-from drivelet.core.flow import write_json
+from drivelet.core.flow import read_json, write_json
 from drivelet.core.images import read_image
 from drivelet.core.progress import track
 from drivelet.core.rng import derive_seed, generator
 from drivelet.core.tables import read_rows
 from drivelet.distil.loss import answer_set_kl, hybrid_loss, top_k_tail_kl
-from drivelet.distil.soft_labels import TABLE
-from drivelet.distil.views import camera_noise
+from drivelet.distil.soft_labels import TABLE, TEMPERATURES
+from drivelet.distil.views import shaken
 from drivelet.vlm.answers import TrainingBranch, training_branch
 from drivelet.vlm.batch import collate, head, hidden_states, pack
 from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
@@ -36,14 +37,16 @@ class DistilConfig:
         temperature: T of the soft term, one of those cached.
         soft_target: `answers` for the exact distribution over the closed set, `tokens` for top-k + tail on the answer
             tokens (teacher and student must share a tokenizer), `both` for their mean.
+        steps: optimiser steps; more where `epochs` passes over the images take more.
         images_per_step: images in a batch; all their questions are packed.
-        augment: exposure, noise and JPEG variation on the student's side; the labels do not change.
+        augment: exposure, noise, JPEG and placement vary on the student's side; the labels do not change.
     """
 
     alpha: float = 0.7
     temperature: float = 2.0
     soft_target: str = "answers"
     steps: int = 300
+    epochs: float = 0.0
     images_per_step: int = 8
     learning_rate: float = 2e-3
     warmup: int = 20
@@ -71,10 +74,11 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
     optimizer = torch.optim.AdamW(list(parameters.values()), lr=config.learning_rate, weight_decay=0.0)
     checkpoint = out / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, parameters=parameters, optimizers=[optimizer])
+    steps = max(config.steps, math.ceil(config.epochs * len(groups) / config.images_per_step))
     losses = []
-    for step in track(range(start, config.steps), total=config.steps - start, what="training"):
+    for step in track(range(start, steps), total=steps - start, what="training"):
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate(config, step)
+            group["lr"] = config.learning_rate * _rate(step, steps=steps, warmup=config.warmup)
         loss = _step_loss(config, loaded, model, groups, step, temperatures)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
@@ -84,7 +88,7 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
         if (step + 1) % config.checkpoint_every == 0:
             save_checkpoint(checkpoint, parameters=parameters, optimizers=[optimizer], step=step + 1)
     merge_and_save(model.eval(), loaded.path, out / "model")
-    write_json(out / "train.json", {"steps": config.steps, "images": len(groups), "last_losses": losses[-20:]})
+    write_json(out / "train.json", {"steps": steps, "images": len(groups), "last_losses": losses[-20:]})
     checkpoint.unlink(missing_ok=True)
     return out / "model"
 
@@ -98,24 +102,21 @@ def _examples(table: Path) -> list[list[Mapping[str, Any]]]:
 
 def _temperatures(groups: Sequence[Sequence[Mapping[str, Any]]], config: DistilConfig, where: Path) -> int:
     """Return the column of the configured temperature among the cached ones."""
-    from drivelet.core.flow import MANIFEST, read_json
-
     if config.soft_target not in ("answers", "tokens", "both"):
         raise InputError(f"soft_target {config.soft_target!r} is none of answers, tokens, both")
-    manifest = where / MANIFEST
-    cached = read_json(manifest)["config"]["temperatures"] if manifest.is_file() else [1.0, 2.0]
+    cached = read_json(where / TEMPERATURES)
     if config.soft_target != "answers" and config.temperature not in cached:
         raise InputError(
-            f"{where}: no soft labels at T={config.temperature}; cached are {cached}: set soft.temperatures"
+            f"{where}: no soft labels at T={config.temperature}; cached are {cached}: set soft_labels.temperatures"
         )
     return cached.index(config.temperature) if config.temperature in cached else 0
 
 
-def _rate(config: DistilConfig, step: int) -> float:
+def _rate(step: int, *, steps: int, warmup: int) -> float:
     """Linear warm-up, then cosine to zero."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(config.steps - config.warmup, 1)
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(steps - warmup, 1)
     return 0.5 * (1 + float(np.cos(np.pi * progress)))
 
 
@@ -131,7 +132,7 @@ def _step_loss(
     items, asked = [], []
     for row, index in enumerate(rng.integers(len(groups), size=config.images_per_step)):
         image = read_image(groups[index][0]["image"])
-        image = camera_noise(rng, image) if config.augment and rng.random() < 0.7 else image
+        image = shaken(rng, image) if config.augment else image
         branches = [
             training_branch(loaded.processor, e["text"], tuple(e["choices"]), e["answer"]) for e in groups[index]
         ]

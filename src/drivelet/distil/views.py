@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivelet.core.artifacts import Field, ImageArray
-from drivelet.distil.drawn_signs import draw_sign, paste
+from drivelet.distil.drawn_signs import paste
 
 CELL = 28
 FULL_GRID = (11, 7)
@@ -39,8 +39,8 @@ class View:
     Attributes:
         image: RGB, sides of a multiple of 28.
         answers: field -> answer, only for fields that can be answered from this view.
-        cells: dense target -> class of every cell, shape (rows, columns).
-        frame: frame target -> class, or -1 where a crop hides it.
+        cells: dense target -> class of every cell, shape (rows, columns); -1 where it is not known.
+        frame: frame target -> class, or -1 where it is not known.
     """
 
     image: ImageArray
@@ -74,7 +74,7 @@ def make_view(
     cut = np.ascontiguousarray(cut, dtype=np.uint8)
     answers = _answers(seen, scene, gold, whole=whole)
     if sign_styles and answers.get("speed_limit.posted") == "none" and rng.random() < SIGN_SHARE:
-        cut, drawn = _with_sign(rng, cut, seen, style=str(rng.choice(sign_styles)), whole=whole)
+        drawn = _with_sign(rng, cut, seen, style=str(rng.choice(sign_styles)), whole=whole)
         if drawn:
             seen = [*seen, drawn]
             answers["speed_limit.posted"] = str(drawn["value"])
@@ -89,19 +89,41 @@ def make_view(
 
 def _with_sign(
     rng: np.random.Generator, image: ImageArray, seen: Sequence[Mapping[str, Any]], *, style: str, whole: bool
-) -> tuple[ImageArray, dict[str, Any] | None]:
-    """Paste a drawn speed sign where it covers nothing that a label speaks of; no sign where there is no such place."""
+) -> dict[str, Any] | None:
+    """Paste a drawn speed sign, in place, where it covers nothing that a label speaks of; None: no such place."""
     high, wide = image.shape[:2]
-    top = min(SIGN_PX[1], 0.95 * min(high, wide)) * (0.75 if whole else 1.0)
+    top = min(SIGN_PX[1], 0.95 * min(high, wide))
     for _ in range(6):
-        size = float(np.exp(rng.uniform(np.log(SIGN_PX[0]), np.log(top))))
-        x, y = rng.uniform(size / 2, wide - size / 2), rng.uniform(size / 2, (0.7 if whole else 1.0) * high - size / 2)
-        box = (x - size / 2, y - size / 2, x + size / 2, y + size / 2)
+        side = int(np.exp(rng.uniform(np.log(SIGN_PX[0]), np.log(top))))
+        x = int(rng.integers(wide - side + 1))
+        y = int(rng.integers(max(int((0.75 if whole else 1.0) * high) - side, 0) + 1))
+        box = (x, y, x + side, y + side)
         if not any(_overlap(box, item["at_box"]) for item in seen if item["kind"] not in ("cross_street", "crosswalk")):
-            sign, value = draw_sign(rng, style)
-            image, at_box = paste(rng, image, sign, centre=(x, y), height=size)
-            return image, {"kind": "speed_sign", "value": value, "visible": True, "at_box": at_box, "distance_m": 0.0}
-    return image, None
+            value, at_box = paste(rng, image, style, corner=(x, y), side=side)
+            return {"kind": "speed_sign", "value": value, "visible": True, "at_box": at_box, "distance_m": 0.0}
+    return None
+
+
+def sign_sheet(rng: np.random.Generator, image: ImageArray, *, grid: tuple[int, int], styles: Sequence[str]) -> View:
+    """Return a piece of a frame full of drawn signs, one in every square of one or four cells, and none in some.
+
+    Digits are what a small model learns last; here every cell teaches them. No question is asked of it.
+    """
+    width, height = grid[0] * CELL, grid[1] * CELL
+    x, y = int(rng.integers(image.shape[1] - width + 1)), int(rng.integers(image.shape[0] - height + 1))
+    cut = np.ascontiguousarray(image[y : y + height, x : x + width])
+    cells = {name: np.full((grid[1], grid[0]), 0 if name == "sign" else -1, dtype=np.int64) for name in CELL_HEADS}
+    square = int(rng.integers(1, 3))
+    for row in range(0, grid[1] - square + 1, square):
+        for column in range(0, grid[0] - square + 1, square):
+            if rng.random() < 0.2:
+                continue
+            side = int(square * CELL * rng.uniform(0.5, 1.0))
+            slack = square * CELL - side
+            corner = column * CELL + int(rng.integers(slack + 1)), row * CELL + int(rng.integers(slack + 1))
+            value, box = paste(rng, cut, str(rng.choice(styles)), corner=corner, side=side)
+            cells["sign"][_covered(box, grid)] = value // 5
+    return View(image=camera_noise(rng, cut), answers={}, cells=cells, frame=dict.fromkeys(FRAME_HEADS, -1))
 
 
 def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
@@ -250,6 +272,18 @@ def camera_noise(rng: np.random.Generator, image: ImageArray) -> ImageArray:
         _, code = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))])
         noisy = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), dtype=np.uint8)
     return noisy
+
+
+def shaken(rng: np.random.Generator, image: ImageArray) -> ImageArray:
+    """Return the whole image a little smaller in a random place, its border stretched, with camera noise: every answer
+    stays true."""
+    if rng.random() < 0.6:
+        high, wide = image.shape[:2]
+        scale = rng.uniform(0.86, 1.0)
+        shift = rng.uniform(0, 1, size=2) * (1 - scale) * (wide, high)
+        move = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+        image = np.asarray(cv2.warpAffine(image, move, (wide, high), borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
+    return camera_noise(rng, image) if rng.random() < 0.7 else image
 
 
 def ask(

@@ -9,6 +9,7 @@ from drivelet.drives.ingest import IngestConfig
 from drivelet.labels.label import LabelConfig
 from drivelet.prompts.search import OptimiseConfig
 from drivelet.quantise.quantise import AwqConfig
+from drivelet.recipes.second_teacher import SecondTeacherConfig
 from drivelet.recipes.steps import PredictConfig
 from drivelet.synth.drive_sim import DriveConfig
 from drivelet.synth.paint import PaintConfig
@@ -24,6 +25,7 @@ class LoopConfig:
         world: training renders; `test` the held-out ones; `drives` the simulated drives (used where none are given).
         adapt: LoRA of the teacher on the hand-checked images of `--images`; not run without them.
         gold_images: hand-checked images that calibrate the labelers.
+        second_teacher: how text recognition joins the teacher on hand-checked signs; not run without `--images`.
         data: the control, plain fine-tuning on hard labels; `distil` the same with the teacher's soft labels.
         calibration_images: images that AWQ calibrates on.
     """
@@ -44,6 +46,7 @@ class LoopConfig:
     mix: MixConfig = field(default_factory=MixConfig)
     prompts: OptimiseConfig = field(default_factory=OptimiseConfig)
     soft_labels: SoftLabelConfig = field(default_factory=SoftLabelConfig)
+    second_teacher: SecondTeacherConfig = field(default_factory=SecondTeacherConfig)
     data: DistilConfig = field(default_factory=lambda: DistilConfig(alpha=0.0))
     distil: DistilConfig = field(default_factory=DistilConfig)
     awq: AwqConfig = field(default_factory=AwqConfig)

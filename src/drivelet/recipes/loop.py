@@ -17,6 +17,7 @@ from drivelet.core.rng import derive_seed
 from drivelet.recipes import labelling, making, steps
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.results import write_results
+from drivelet.recipes.second_teacher import add_reader
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,11 @@ class Loop:
         """The rows of the table: (name, model, prompts)."""
         student = Path(self.config.student)
         labels = self.soft_labels(self.teacher, self.mixed / "manifest.csv", self.prompts, "soft_labels")
+        if self.real:
+            labels = self.stage(
+                add_reader, self.config.second_teacher, "second_teacher",
+                soft_labels=labels, images=self.real / "train.csv",
+            )  # fmt: skip
         data = self.train("data", self.config.data, student, labels)
         distilled = self.train("distil", self.config.distil, student, labels)
         awq = self.stage(

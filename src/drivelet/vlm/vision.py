@@ -47,7 +47,7 @@ def _attend_windows(
 def _attend(query_WLHD: torch.Tensor, key_WLHD: torch.Tensor, value_WLHD: torch.Tensor, scale: float) -> torch.Tensor:
     """Attention inside each window, shape (W, L, H, D).
 
-    On a CPU, and where gradients flow, two plain products are faster than torch's fused attention: its backward is slow there.
+    Where gradients flow on a CPU two plain products are faster than fused attention, whose backward is slow there.
     """
     query, key, value = (part.transpose(1, 2) for part in (query_WLHD, key_WLHD, value_WLHD))
     if query.device.type == "cpu" and torch.is_grad_enabled():
