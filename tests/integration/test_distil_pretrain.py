@@ -15,7 +15,7 @@ import driving_scenes as drawn
 from drivelet import tasks
 from drivelet.core.progress import say
 from drivelet.distil import pretrain as room
-from drivelet.distil.pretrain import DenseHeads, Frames, PretrainConfig, pretrain, read_frames
+from drivelet.distil.pretrain import SIGN_WEIGHT, DenseHeads, Frames, PretrainConfig, pretrain, read_frames
 from drivelet.distil.views import CELL_HEADS, FRAME_HEADS, View
 from drivelet.vlm.checkpoint import save_checkpoint
 from drivelet.vlm.load import load
@@ -99,7 +99,7 @@ def test_both_losses_fall_on_four_frames(tiny_folder: Path, tmp_path: Path) -> N
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(room, "_losses", watched)
         config = replace(
-            CONFIG, steps=16, vision_steps=0, learning_rate=4e-3, zoom_share=0.0, questions=1, checkpoint_every=16,
+            CONFIG, steps=16, vision_steps=0, vision_share=0.0, learning_rate=4e-3, zoom_share=0.0, questions=1, checkpoint_every=16,
             sign_styles=(),
         )  # fmt: skip
         run(config, tiny_folder, tmp_path)
@@ -155,7 +155,7 @@ def test_an_empty_cell_weighs_fifteen_hundredths() -> None:
         picked_C = target_C if name == "lamp" else torch.zeros_like(target_C)
         surprise_C = -layer(tokens_BCD[0]).log_softmax(-1)[range(16), picked_C]
         weight_C = torch.where(picked_C == 0, 0.15, 1.0)
-        terms.append((surprise_C * weight_C).sum() / weight_C.sum())
+        terms.append((surprise_C * weight_C).sum() / weight_C.sum() * (SIGN_WEIGHT if name == "sign" else 1))
     mean_D = tokens_BCD[0].mean(0)
     terms += [-0.5 * layer(mean_D).log_softmax(-1)[1] for layer in heads.frame.values()]
     torch.testing.assert_close(heads.loss(tokens_BCD, [flat_view(lamp, frame=1)]), torch.stack(terms).sum())

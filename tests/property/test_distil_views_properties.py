@@ -218,9 +218,9 @@ def test_a_shaken_image_still_shows_its_whole_content(seed: int, height: int, wi
         assert strong.sum() > 0.5 * share
 
 
-@given(seeds, st.sampled_from(["ring", "plate"]))
-def test_a_sheet_knows_its_signs_and_nothing_else(seed: int, style: str) -> None:
-    view = views.sign_sheet(np.random.default_rng(seed), drawn.picture([]), grid=(4, 4), styles=[style])
+@given(seeds, st.sampled_from(["ring", "plate"]), st.floats(0, 1))
+def test_a_sheet_knows_its_signs_and_nothing_else(seed: int, style: str, ease: float) -> None:
+    view = views.sign_sheet(np.random.default_rng(seed), drawn.picture([]), grid=(4, 4), styles=[style], ease=ease)
     assert view.image.shape == (4 * CELL, 4 * CELL, 3) and view.answers == {} and set(view.frame.values()) == {-1}
     assert set(view.cells["sign"].ravel().tolist()) <= {0, *(value // 5 for value in VALUES[style])}
     assert all((cells == -1).all() for name, cells in view.cells.items() if name != "sign")

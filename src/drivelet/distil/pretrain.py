@@ -39,6 +39,10 @@ from drivelet.vlm.lora import copy_processor
 
 EMPTY_WEIGHT = 0.15
 SIGN = "speed_limit.posted"
+EASY_SHARE = 0.7
+"""Share of the vision phase over which sign sheets grow from aligned to anywhere."""
+SIGN_WEIGHT = 4.0
+"""Digits are learned last: among a dozen other losses their gradient would be lost."""
 PAD_MULTIPLE = 32
 """Sequence lengths are padded to it: few shapes, so few compiled kernels and little memory."""
 
@@ -48,8 +52,9 @@ class PretrainConfig:
     """How long and how to pretrain; over the last `decay_share` of the steps `dense_weight` and the rate fade to 0.
 
     Attributes:
-        vision_steps: first steps, which train the vision tower alone, on 2 x `batch_size` crops and as many
+        vision_steps: first steps, which train the vision tower alone, on `batch_size` crops and three times as many
             sign sheets.
+        vision_share: share of such steps among the later ones.
         batch_size: whole frames in a batch; of crops, twice as many.
         questions: at most so many an image.
         zoom_share: share of batches of crops.
@@ -58,6 +63,7 @@ class PretrainConfig:
 
     steps: int = 4000
     vision_steps: int = 1000
+    vision_share: float = 0.2
     batch_size: int = 16
     questions: int = 4
     learning_rate: float = 2e-3
@@ -120,7 +126,8 @@ class DenseHeads(nn.Module):
             weight[0] = EMPTY_WEIGHT
             if bool((target >= 0).any()):
                 read = layer(tokens_BCD).flatten(0, 1).float()
-                losses.append(F.cross_entropy(read, target, weight=weight, ignore_index=-1))
+                loss = F.cross_entropy(read, target, weight=weight, ignore_index=-1)
+                losses.append(SIGN_WEIGHT * loss if name == "sign" else loss)
         for name, layer in self.frame.items():
             target = torch.tensor([view.frame[name] for view in views], device=device)
             if bool((target >= 0).any()):
@@ -213,19 +220,29 @@ def _step_losses(
 ) -> dict[str, torch.Tensor]:
     """Return the weighted losses of a step by name; a step of the first phase has no answers."""
     rng = generator(config.seed, "pretrain", step)
-    if step < config.vision_steps:
-        views = [view for _, view in _views(config, rng, pool, grid=CROP_GRID, size=2 * config.batch_size)]
-        bare = [image for image, gold in zip(pool.images, pool.gold, strict=True) if gold[SIGN] == "none"]
-        for number in rng.integers(len(bare), size=2 * config.batch_size if bare else 0).tolist():
-            views.append(sign_sheet(rng, bare[number], grid=CROP_GRID, styles=config.sign_styles))
-        return {"dense": _vision_loss(loaded, heads, views)}
+    if step < config.vision_steps or rng.random() < config.vision_share:
+        ease = max(0.0, 1 - step / (EASY_SHARE * max(config.vision_steps, 1)))
+        views = _crops_and_sheets(config, rng, pool, ease)
+        return {"vision": _fade(config, step) * _vision_loss(loaded, heads, views)}
     zoom = rng.random() < config.zoom_share
     grid = _zoom_grid(rng) if zoom else FULL_GRID
     drawn = _views(config, rng, pool, grid=grid, size=config.batch_size * (2 if zoom else 1))
     packed, targets = _pack(config, rng, loaded, pool, fields, drawn)
     answer, dense = _losses(loaded, heads, packed, targets, [view for _, view in drawn])
-    fade = min(1.0, (config.steps - step) / max(config.steps * config.decay_share, 1))
-    return {"answer": answer, "dense": config.dense_weight * fade * dense}
+    return {"answer": answer, "dense": config.dense_weight * _fade(config, step) * dense}
+
+
+def _fade(config: PretrainConfig, step: int) -> float:
+    return min(1.0, (config.steps - step) / max(config.steps * config.decay_share, 1))
+
+
+def _crops_and_sheets(config: PretrainConfig, rng: np.random.Generator, pool: Frames, ease: float) -> list[View]:
+    """Return `batch_size` crops and three times as many sign sheets."""
+    views = [view for _, view in _views(config, rng, pool, grid=CROP_GRID, size=config.batch_size)]
+    bare = [image for image, gold in zip(pool.images, pool.gold, strict=True) if gold[SIGN] == "none"]
+    for number in rng.integers(len(bare), size=3 * config.batch_size if bare else 0).tolist():
+        views.append(sign_sheet(rng, bare[number], grid=CROP_GRID, styles=config.sign_styles, ease=ease))
+    return views
 
 
 def _zoom_grid(rng: np.random.Generator) -> tuple[int, int]:

@@ -104,10 +104,14 @@ def _with_sign(
     return None
 
 
-def sign_sheet(rng: np.random.Generator, image: ImageArray, *, grid: tuple[int, int], styles: Sequence[str]) -> View:
+def sign_sheet(
+    rng: np.random.Generator, image: ImageArray, *, grid: tuple[int, int], styles: Sequence[str], ease: float
+) -> View:
     """Return a piece of a frame full of drawn signs, one in every square of one or four cells, and none in some.
 
-    Digits are what a small model learns last; here every cell teaches them. No question is asked of it.
+    Digits are what a small model learns last; here every cell teaches them. No question is asked of it. With `ease` 1
+    signs fill their squares, so that digits lie always alike in the cells; with 0 they are of half to full size and lie
+    anywhere in them.
     """
     width, height = grid[0] * CELL, grid[1] * CELL
     x, y = int(rng.integers(image.shape[1] - width + 1)), int(rng.integers(image.shape[0] - height + 1))
@@ -118,7 +122,7 @@ def sign_sheet(rng: np.random.Generator, image: ImageArray, *, grid: tuple[int, 
         for column in range(0, grid[0] - square + 1, square):
             if rng.random() < 0.2:
                 continue
-            side = int(square * CELL * rng.uniform(0.5, 1.0))
+            side = int(square * CELL * rng.uniform(0.5 + 0.5 * ease, 1.0))
             slack = square * CELL - side
             corner = column * CELL + int(rng.integers(slack + 1)), row * CELL + int(rng.integers(slack + 1))
             value, box = paste(rng, cut, str(rng.choice(styles)), corner=corner, side=side)

@@ -22,10 +22,11 @@ image, no other weights.
 
 ## Data and training
 
-{frames} rendered frames ({domains}); {steps} steps of {batch} full views or {zoom} zoom crops, {questions} questions
-an image with varied wordings, hints, and sensor text that matches, is absent or contradicts; the loss is that of the
-answers plus {dense} x the sum of dense cross-entropies over vision tokens, which fades over the last {decay:.0%}.
-Settings: `PretrainConfig` in `distil/pretrain.py`.
+{frames} rendered frames ({domains}); {steps} steps. The first {vision_steps}, and {vision_share:.0%} of the
+others, train the vision tower alone, on {batch} crops and {sheets} sheets of drawn speed signs ({styles}), with dense
+targets. The others see {batch} full views or {zoom} crops, at most {questions} questions an image with varied wordings, hints, and sensor text that matches, is
+absent or contradicts; the loss is that of the answers plus {dense} x the sum of dense cross-entropies over vision
+tokens, which fades over the last {decay:.0%}. Settings: `PretrainConfig` in `distil/pretrain.py`.
 
 ## Held-out renders
 
@@ -76,6 +77,10 @@ def write_card(
         frames=frames,
         domains=domains,
         steps=config.steps,
+        vision_steps=config.vision_steps,
+        vision_share=config.vision_share,
+        sheets=3 * config.batch_size,
+        styles=", ".join(config.sign_styles),
         batch=config.batch_size,
         zoom=2 * config.batch_size,
         questions=config.questions,

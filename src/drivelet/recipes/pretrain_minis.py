@@ -40,11 +40,13 @@ class MinisConfig:
         teacher, student: training of each; the teacher sees both domains, the student the narrow one alone.
     """
 
-    full_shards: int = 12
-    narrow_shards: int = 3
+    full_shards: int = 5
+    narrow_shards: int = 2
     workers: int = 2
-    teacher: PretrainConfig = field(default_factory=lambda: PretrainConfig(steps=4000, seed=7))
-    student: PretrainConfig = field(default_factory=lambda: PretrainConfig(steps=2000, seed=7))
+    teacher: PretrainConfig = field(default_factory=lambda: PretrainConfig(steps=2700, vision_steps=900, seed=7))
+    student: PretrainConfig = field(
+        default_factory=lambda: PretrainConfig(steps=2300, vision_steps=700, seed=7, sign_styles=("ring",))
+    )
 
 
 def pretrain_minis() -> MinisConfig:
