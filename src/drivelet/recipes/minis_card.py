@@ -24,9 +24,10 @@ image, no other weights.
 
 {frames} rendered frames ({domains}); {steps} steps. The first {vision_steps}, and {vision_share:.0%} of the
 others, train the vision tower alone, on {batch} crops and {sheets} sheets of drawn speed signs ({styles}), with dense
-targets. The others see {batch} full views or {zoom} crops, at most {questions} questions an image with varied wordings, hints, and sensor text that matches, is
-absent or contradicts; the loss is that of the answers plus {dense} x the sum of dense cross-entropies over vision
-tokens, which fades over the last {decay:.0%}. Settings: `PretrainConfig` in `distil/pretrain.py`.
+targets. The others see {batch} full views or {zoom} crops, at most {questions} questions an image with varied
+wordings, hints, and sensor text that matches, is absent or contradicts; the loss is that of the answers plus {dense} x
+the sum of dense cross-entropies over vision tokens, which fades over the last {decay:.0%}. Settings: `PretrainConfig`
+in `distil/pretrain.py`.
 
 ## Held-out renders
 
