@@ -184,3 +184,10 @@ def test_a_temperature_that_was_not_cached_is_one_line(tiny_folder: Path, soft_l
         with pytest.raises(InputError, match=said) as caught:
             distil(config, student=tiny_folder, soft_labels=soft_labels, out=tmp_path / "out")
         assert "\n" not in str(caught.value)
+
+
+def test_epochs_lengthen_a_short_training(tiny_folder: Path, soft_labels: Path, tmp_path: Path) -> None:
+    for epochs, expected in ((0.0, 1), (2.0, len(LESSONS))):
+        out = tmp_path / str(epochs)
+        distil(replace(SHORT, steps=1, epochs=epochs), student=tiny_folder, soft_labels=soft_labels, out=out)
+        assert read_json(out / "train.json")["steps"] == expected

@@ -36,6 +36,7 @@ from drivelet.vlm.batch import Packed, base_model, collate, head, pack_pixels
 from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
 from drivelet.vlm.load import Loaded, load
 from drivelet.vlm.lora import copy_processor
+from drivelet.vlm.parallel import average_gradients, process_rank
 
 EMPTY_WEIGHT = 0.15
 SIGN = "speed_limit.posted"
@@ -158,7 +159,8 @@ def pretrain(
     """Train every weight of `model` on `frames`, resume from `checkpoint`, save to `out`.
 
     The first `vision_steps` train the vision tower alone, on crops and dense targets. `frames` is called again from
-    time to time, so that training can start while rendering goes on.
+    time to time, so that training can start while rendering goes on. In a process group (torchrun) every process takes
+    a batch of its own, and the first one writes.
     """
     torch.manual_seed(config.seed)
     loaded = load(model, dtype=torch.float32)
@@ -173,6 +175,7 @@ def pretrain(
             pool = frames()
         losses = _step_losses(config, loaded, heads, pool, fields, number)
         torch.stack(list(losses.values())).sum().backward()
+        average_gradients(list(parameters.values()))
         nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -181,7 +184,7 @@ def pretrain(
             optimizer.zero_grad(set_to_none=True)
         for name, value in losses.items():
             averages[name] = 0.98 * averages.get(name, float(value.detach())) + 0.02 * float(value.detach())
-        if (number + 1) % config.checkpoint_every == 0 or number + 1 == config.steps:
+        if process_rank() == 0 and ((number + 1) % config.checkpoint_every == 0 or number + 1 == config.steps):
             save_checkpoint(checkpoint, parameters=parameters, optimizers=optimizers, step=number + 1)
             told = "  ".join(f"{name} {value:.3f}" for name, value in averages.items())
             say(f"step {number + 1}/{config.steps}  {told}  frames {len(pool.images)}")
@@ -220,14 +223,15 @@ def _step_losses(
 ) -> dict[str, torch.Tensor]:
     """Return the weighted losses of a step by name; a step of the first phase has no answers."""
     rng = generator(config.seed, "pretrain", step)
+    own = generator(config.seed, "views", step, process_rank())
     if step < config.vision_steps or rng.random() < config.vision_share:
         ease = max(0.0, 1 - step / (EASY_SHARE * max(config.vision_steps, 1)))
-        views = _crops_and_sheets(config, rng, pool, ease)
+        views = _crops_and_sheets(config, own, pool, ease)
         return {"vision": _fade(config, step) * _vision_loss(loaded, heads, views)}
     zoom = rng.random() < config.zoom_share
     grid = _zoom_grid(rng) if zoom else FULL_GRID
-    drawn = _views(config, rng, pool, grid=grid, size=config.batch_size * (2 if zoom else 1))
-    packed, targets = _pack(config, rng, loaded, pool, fields, drawn)
+    drawn = _views(config, own, pool, grid=grid, size=config.batch_size * (2 if zoom else 1))
+    packed, targets = _pack(config, own, loaded, pool, fields, drawn)
     answer, dense = _losses(loaded, heads, packed, targets, [view for _, view in drawn])
     return {"answer": answer, "dense": config.dense_weight * _fade(config, step) * dense}
 

@@ -110,21 +110,22 @@ def sign_sheet(
     """Return a piece of a frame full of drawn signs, one in every square of one or four cells, and none in some.
 
     Digits are what a small model learns last; here every cell teaches them. No question is asked of it. With `ease` 1
-    signs fill their squares, so that digits lie always alike in the cells; with 0 they are of half to full size and lie
-    anywhere in them.
+    signs fill their squares, so that digits lie always alike in the cells; with 0 they are of half to full size, lie
+    anywhere in them, and on most sheets the squares themselves lie across the cells.
     """
     width, height = grid[0] * CELL, grid[1] * CELL
     x, y = int(rng.integers(image.shape[1] - width + 1)), int(rng.integers(image.shape[0] - height + 1))
     cut = np.ascontiguousarray(image[y : y + height, x : x + width])
     cells = {name: np.full((grid[1], grid[0]), 0 if name == "sign" else -1, dtype=np.int64) for name in CELL_HEADS}
-    square = int(rng.integers(1, 3))
-    for row in range(0, grid[1] - square + 1, square):
-        for column in range(0, grid[0] - square + 1, square):
+    square = CELL * int(rng.integers(1, 3))
+    left, top = rng.integers(CELL, size=2).tolist() if rng.random() < 0.7 * (1 - ease) else (0, 0)
+    for row in range(top, height - square + 1, square):
+        for column in range(left, width - square + 1, square):
             if rng.random() < 0.2:
                 continue
-            side = int(square * CELL * rng.uniform(0.5 + 0.5 * ease, 1.0))
-            slack = square * CELL - side
-            corner = column * CELL + int(rng.integers(slack + 1)), row * CELL + int(rng.integers(slack + 1))
+            side = int(square * rng.uniform(0.5 + 0.5 * ease, 1.0))
+            slack = square - side
+            corner = column + int(rng.integers(slack + 1)), row + int(rng.integers(slack + 1))
             value, box = paste(rng, cut, str(rng.choice(styles)), corner=corner, side=side)
             cells["sign"][_covered(box, grid)] = value // 5
     return View(image=camera_noise(rng, cut), answers={}, cells=cells, frame=dict.fromkeys(FRAME_HEADS, -1))

@@ -5,6 +5,7 @@
 (`python -m drivelet.recipes.pretrain_painter`).
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,24 @@ def train_mini(
     )
 
 
+def train_from_cache(name: str) -> Path:
+    """Train one mini on the renders that lie in the cache; under torchrun on several processes.
+
+    `torchrun --nproc-per-node 2 -m drivelet.recipes.pretrain_minis teacher-mini` goes on where it was stopped.
+    """
+    from drivelet.vlm.parallel import join_group
+
+    join_group()
+    cache, config = cache_root() / "pretrain", pretrain_minis()
+    near = sorted(found.parent for found in (cache / "narrow").glob("*/manifest.csv"))
+    wide = sorted(found.parent for found in (cache / "full").glob("*/manifest.csv"))
+    shape, training, folders = {
+        "teacher-mini": (TEACHER, config.teacher, [*wide, *near]),
+        "student-mini": (STUDENT, config.student, near),
+    }[name]
+    return train_mini(name, shape, training, folders, cache / "minis", cache)
+
+
 def corpus(fields: Iterable[Field]) -> list[str]:
     """Return the texts that the minis' tokenizer is trained on: questions, answers, hints, sensor lines, chat words."""
     lines = ["user\n", "assistant\n", "system\n", "You are a helpful assistant."]
@@ -118,3 +137,7 @@ def corpus(fields: Iterable[Field]) -> list[str]:
         lines += [spec.question, *spec.wordings, *spec.held_out_wordings, *spec.hints]
         lines += [spelled for choice in spec.choices for spelled in [choice, f" {choice}"] * 4]
     return lines
+
+
+if __name__ == "__main__":
+    train_from_cache(sys.argv[1])
