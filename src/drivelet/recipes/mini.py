@@ -23,7 +23,7 @@ def mini() -> LoopConfig:
     Expected before the first run: the final 4-bit student beats the base by 15 points on the rendered test, recovers
     80% of the gap to the teacher, and AWQ costs less than 2 points.
     """
-    student = DistilConfig(steps=320, epochs=5.0, images_per_step=12, learning_rate=3e-3, lora=BOTH)
+    student = DistilConfig(steps=320, epochs=3.0, images_per_step=12, learning_rate=3e-3, lora=BOTH)
     return LoopConfig(
         name="mini",
         teacher=mini_folder("teacher-mini"),
@@ -32,7 +32,7 @@ def mini() -> LoopConfig:
         world=RenderConfig(num_frames=600, seed=11, workers=2, val=0.12, test=0.0),
         test=RenderConfig(num_frames=400, seed=12, workers=2, val=0.0, test=1.0),
         drives=DriveConfig(num_drives=2, seed=13, seconds=6.0, hz=5, workers=2, val=0.0, test=0.0),
-        adapt=DistilConfig(alpha=0.0, epochs=4.0, images_per_step=16, learning_rate=2e-3, lora=BOTH),
+        adapt=DistilConfig(alpha=0.0, epochs=3.0, images_per_step=16, learning_rate=2e-3, lora=BOTH),
         paint=PaintConfig(
             rounds=2, prompts_per_round=24, held_out_prompts=48, lora=LoraConfig(steps=40, learning_rate=3e-4)
         ),

@@ -1,6 +1,7 @@
 """A second teacher for sign values: text recognition, pooled with the vision-language teacher's soft labels."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ def add_reader(
     told = read_rows(soft_labels / TABLE)
     known = {row.path: row for row in rows}
     mine = [record for record in told if record["field"] == FIELD and record["image"] in known]
-    read = _read(reader or OcrLabeler(TextReader(), fields[FIELD].choices), [r["image"] for r in mine], out / VOTES)
+    reader = reader or OcrLabeler(TextReader(threads=os.cpu_count() or 1), fields[FIELD].choices)
+    read = _read(reader, [record["image"] for record in mine], out / VOTES)
     votes = [_vote(r["image"], "teacher", dict(zip(r["choices"], np.exp(r["set_logp"]), strict=True))) for r in mine]
     votes += [_vote(image, "ocr", probs) for image, probs in read.items() if probs]
     gold = [Gold(item=row.path, field=FIELD, label=row.label, group=row.group) for row in rows]
