@@ -39,7 +39,6 @@ class DistilConfig:
             tokens (teacher and student must share a tokenizer), `both` for their mean.
         steps: optimiser steps; more where `epochs` passes over the images take more.
         images_per_step: images in a batch; all their questions are packed.
-        b_ratio: learning rate of the adapters' B matrices over that of their A matrices.
         augment: exposure, noise, JPEG and placement vary on the student's side; the labels do not change.
     """
 
@@ -50,7 +49,6 @@ class DistilConfig:
     epochs: float = 0.0
     images_per_step: int = 8
     learning_rate: float = 2e-3
-    b_ratio: float = 1.0
     warmup: int = 20
     augment: bool = True
     lora: LoraSettings = field(default_factory=LoraSettings)
@@ -73,14 +71,14 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
     model = add_lora(loaded, config.lora, seed=derive_seed(config.seed, "lora") % 2**31)
     model.train()
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    optimizer = _optimizer(config, parameters)
+    optimizer = torch.optim.AdamW(list(parameters.values()), lr=config.learning_rate, weight_decay=0.0)
     checkpoint = out / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, parameters=parameters, optimizers=[optimizer])
     steps = max(config.steps, math.ceil(config.epochs * len(groups) / config.images_per_step))
     losses = []
     for step in track(range(start, steps), total=steps - start, what="training"):
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * _rate(step, steps=steps, warmup=config.warmup)
+            group["lr"] = config.learning_rate * _rate(step, steps=steps, warmup=config.warmup)
         loss = _step_loss(config, loaded, model, groups, step, temperatures)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
@@ -112,15 +110,6 @@ def _temperatures(groups: Sequence[Sequence[Mapping[str, Any]]], config: DistilC
             f"{where}: no soft labels at T={config.temperature}; cached are {cached}: set soft_labels.temperatures"
         )
     return cached.index(config.temperature) if config.temperature in cached else 0
-
-
-def _optimizer(config: DistilConfig, parameters: Mapping[str, torch.nn.Parameter]) -> torch.optim.AdamW:
-    """AdamW in which the adapters' B matrices learn `b_ratio` times as fast (LoRA+, arXiv 2402.12354)."""
-    groups = []
-    for is_b, ratio in ((False, 1.0), (True, config.b_ratio)):
-        chosen = [p for name, p in parameters.items() if ("lora_B" in name) == is_b]
-        groups.append({"params": chosen, "peak": config.learning_rate * ratio})
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=0.0)
 
 
 def _rate(step: int, *, steps: int, warmup: int) -> float:
