@@ -14,7 +14,7 @@ from drivelet.core.flow import read_json, write_json
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.tables import read_rows, write_table
 from drivelet.distil.soft_labels import SCHEMA, TABLE, TEMPERATURES
-from drivelet.recipes.second_teacher import VOTES, SecondTeacherConfig, add_reader
+from drivelet.recipes.second_teacher import VOTES, SecondTeacherConfig, pool_teachers, read_signs
 
 POSTED = "speed_limit.posted"
 CHOICES = tasks.fields()[POSTED].choices
@@ -62,14 +62,15 @@ def work(tmp_path: Path) -> Path:
     (tmp_path / "soft").mkdir()
     write_table(tmp_path / "soft" / TABLE, records, schema=SCHEMA)
     write_json(tmp_path / "soft" / TEMPERATURES, [1.0, 2.0])
+    (tmp_path / "read").mkdir()
     (tmp_path / "out").mkdir()
     return tmp_path
 
 
 def pooled(work: Path, reader: Brightness) -> dict[tuple[str, str], dict[str, float]]:
-    add_reader(
-        SecondTeacherConfig(), soft_labels=work / "soft", images=work / "images.csv", out=work / "out", reader=reader
-    )
+    read_signs({}, images=work / "images.csv", out=work / "read", reader=reader)
+    known = {"soft_labels": work / "soft", "images": work / "images.csv", "read": work / "read"}
+    pool_teachers(SecondTeacherConfig(), **known, out=work / "out")
     return {
         (Path(row["image"]).stem, row["field"]): dict(zip(row["choices"], np.exp(row["set_logp"]), strict=True))
         for row in read_rows(work / "out" / TABLE)
@@ -89,7 +90,7 @@ def test_a_sure_reader_outvotes_an_unsure_teacher_on_hand_checked_signs_alone(wo
 
 def test_what_was_read_is_not_read_again(work: Path) -> None:
     first = pooled(work, Brightness())
-    half = (work / "out" / VOTES).read_text().splitlines()[:2]
-    (work / "out" / VOTES).write_text("\n".join(half) + "\n")
+    whole = (work / "read" / VOTES).read_text()
+    (work / "read" / VOTES).write_text(whole[:-9])
     again = Brightness()
     assert pooled(work, again) == first and again.asked == 1

@@ -17,7 +17,7 @@ from drivelet.core.rng import derive_seed
 from drivelet.recipes import labelling, making, steps
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.results import write_results
-from drivelet.recipes.second_teacher import add_reader
+from drivelet.recipes.second_teacher import pool_teachers, read_signs
 
 
 @dataclass(frozen=True)
@@ -157,14 +157,20 @@ class Loop:
         return self.stage(distil, config, name, student=student, soft_labels=labels) / "model"
 
     @cached_property
+    def signs_read(self) -> Path:
+        """What text recognition reads on the user's hand-checked signs."""
+        assert self.real is not None
+        return self.stage(read_signs, {}, "signs_read", images=self.real / "train.csv")
+
+    @cached_property
     def models(self) -> list[tuple[str, Path, Path | None]]:
         """The rows of the table: (name, model, prompts)."""
         student = Path(self.config.student)
         labels = self.soft_labels(self.teacher, self.mixed / "manifest.csv", self.prompts, "soft_labels")
         if self.real:
             labels = self.stage(
-                add_reader, self.config.second_teacher, "second_teacher",
-                soft_labels=labels, images=self.real / "train.csv",
+                pool_teachers, self.config.second_teacher, "second_teacher",
+                soft_labels=labels, images=self.real / "train.csv", read=self.signs_read,
             )  # fmt: skip
         data = self.train("data", self.config.data, student, labels)
         distilled = self.train("distil", self.config.distil, student, labels)
