@@ -82,7 +82,7 @@ def _glyphs(text: str, face: str) -> NDArray[np.float32]:
     ImageDraw.Draw(sheet).text((GLYPH_PX // 2, GLYPH_PX // 3), text, fill=255, font=font)
     box = sheet.getbbox()
     assert box is not None
-    return np.asarray(sheet.crop(box), dtype=np.float32) / 255
+    return np.asarray(sheet.crop(box)).astype(np.float32) / np.float32(255)
 
 
 @cache
@@ -101,7 +101,7 @@ def bank(style: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         turned = cv2.warpAffine(sign, turn, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR)
         pictures.append(cv2.resize(turned, (SIDE_PX // 2, SIDE_PX // 2), interpolation=cv2.INTER_AREA))
         values.append(value)
-    return np.stack(pictures), np.array(values)
+    return np.stack(pictures).astype(np.float32), np.array(values)
 
 
 def paste(

@@ -33,7 +33,8 @@ def _attend_windows(
     query, key = qwen.apply_rotary_pos_emb_vision(query, key, *position_embeddings)
     lengths = cu_seqlens.diff().tolist()
     if len(set(lengths)) == 1:
-        mixed = _attend(*(part.unflatten(0, (len(lengths), -1)) for part in (query, key, value)), self.scaling)
+        shape = (len(lengths), -1)
+        mixed = _attend(query.unflatten(0, shape), key.unflatten(0, shape), value.unflatten(0, shape), self.scaling)
         return self.proj(mixed.flatten(0, 1).flatten(1).to(value.dtype))
     mixed = torch.empty_like(value)
     for length in set(lengths):
