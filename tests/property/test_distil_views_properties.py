@@ -224,3 +224,9 @@ def test_a_sheet_knows_its_signs_and_nothing_else(seed: int, style: str, ease: f
     assert view.image.shape == (4 * CELL, 4 * CELL, 3) and view.answers == {} and set(view.frame.values()) == {-1}
     assert set(view.cells["sign"].ravel().tolist()) <= {0, *(value // 5 for value in VALUES[style])}
     assert all((cells == -1).all() for name, cells in view.cells.items() if name != "sign")
+
+
+def test_a_sheet_leaves_its_frame_alone() -> None:
+    frame = np.full((4 * CELL, 4 * CELL, 3), 90, np.uint8)
+    views.sign_sheet(np.random.default_rng(0), frame, grid=(4, 4), styles=["ring"], ease=1.0)
+    assert (frame == 90).all()

@@ -39,7 +39,7 @@ class PretrainConfig:
     ema: float = 0.995
     drop_caption: float = 0.1
     colour_weight: float = 3.0
-    noise_shift: float = 0.8
+    noise_shift: float = 0.0
     checkpoint_seconds: float = 120.0
     seed: int = 0
 

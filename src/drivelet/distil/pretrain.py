@@ -188,7 +188,7 @@ def pretrain(
             save_checkpoint(checkpoint, parameters=parameters, optimizers=optimizers, step=number + 1)
             told = "  ".join(f"{name} {value:.3f}" for name, value in averages.items())
             say(f"step {number + 1}/{config.steps}  {told}  frames {len(pool.images)}")
-    return save_model(loaded, out)
+    return save_model(loaded, out) if process_rank() == 0 else out
 
 
 def save_model(loaded: Loaded, out: Path) -> Path:

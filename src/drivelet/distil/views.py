@@ -115,7 +115,7 @@ def sign_sheet(
     """
     width, height = grid[0] * CELL, grid[1] * CELL
     x, y = int(rng.integers(image.shape[1] - width + 1)), int(rng.integers(image.shape[0] - height + 1))
-    cut = np.ascontiguousarray(image[y : y + height, x : x + width])
+    cut = image[y : y + height, x : x + width].copy()
     cells = {name: np.full((grid[1], grid[0]), 0 if name == "sign" else -1, dtype=np.int64) for name in CELL_HEADS}
     square = CELL * int(rng.integers(1, 3))
     left, top = rng.integers(CELL, size=2).tolist() if rng.random() < 0.7 * (1 - ease) else (0, 0)

@@ -1,4 +1,4 @@
-"""Data-parallel training in a torch.distributed process group; without one every function does nothing."""
+"""Data-parallel training on CPUs in a torch.distributed group (gloo); without one every function does nothing."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import distributed
 def join_group() -> None:
     """Join the process group that torchrun's environment names, if it names one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        distributed.init_process_group("gloo")
 
 
 def process_rank() -> int:
