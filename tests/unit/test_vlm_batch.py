@@ -113,6 +113,23 @@ def test_the_faster_vision_tower_is_exact(
     torch.testing.assert_close(fast, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_gradients_agree_with_unmodified_transformers(tiny: Loaded) -> None:
+    plain = AutoModelForImageTextToText.from_pretrained(tiny.path, dtype=torch.float32, attn_implementation="sdpa")
+    items = [pack(tiny, noise(n, height=84, width=140), branches(tiny)[: n + 1]) for n in range(2)]
+    packed = collate(items, multiple=32)
+    found = []
+    for model in (tiny.model, plain.eval()):
+        hidden_BLD = hidden_states(model, packed)
+        weights = [
+            model.model.visual.blocks[0].attn.qkv.weight,
+            model.model.language_model.layers[0].mlp.up_proj.weight,
+        ]
+        seen_BL = packed.branch_BL > -2
+        found.append([hidden_BLD[seen_BL], *torch.autograd.grad(hidden_BLD[seen_BL].square().sum(), weights)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
 def test_the_whole_model_agrees_with_unmodified_transformers(tiny: Loaded) -> None:
     plain = AutoModelForImageTextToText.from_pretrained(tiny.path, dtype=torch.float32).eval()
     packed = pack(tiny, noise(5, height=84, width=140), branches(tiny))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from drivelet.core.artifacts import ImageArray
@@ -78,8 +79,8 @@ def pack_pixels(
 
     ids, branch_of, node_of, depth = list(prefix), [-1] * len(prefix), [0] * len(prefix), []
     length = len(prefix) + sum(len(branch) for branch in branches)
-    mask_LL = torch.zeros(length, length, dtype=torch.bool)
-    mask_LL[: len(prefix), : len(prefix)] = torch.ones(len(prefix), len(prefix), dtype=torch.bool).tril()
+    mask_LL = np.zeros((length, length), dtype=np.bool_)
+    mask_LL[: len(prefix), : len(prefix)] = np.tri(len(prefix), dtype=np.bool_)
     for index, branch in enumerate(branches):
         base, depths = len(ids), []
         for number, node in enumerate(branch):
@@ -98,7 +99,7 @@ def pack_pixels(
     return Packed(
         input_ids_BL=torch.tensor([ids]),
         positions_3BL=positions_3L[:, None],
-        mask_B1LL=mask_LL[None, None],
+        mask_B1LL=torch.from_numpy(mask_LL)[None, None],
         branch_BL=torch.tensor([branch_of]),
         node_BL=torch.tensor([node_of]),
         pixel_values=pixel_values,

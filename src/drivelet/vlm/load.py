@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging
 
 from drivelet.core.errors import InputError
+from drivelet.vlm import attention
 from drivelet.vlm.processor import ChatProcessor, load_processor
 from drivelet.vlm.vision import accelerate_vision
 
@@ -70,7 +71,7 @@ def load(reference: str | Path, *, dtype: torch.dtype | None = None, device: str
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True)
         model: Any = AutoModelForImageTextToText.from_pretrained(
-            path, config=config, dtype=dtype, local_files_only=True, attn_implementation="sdpa"
+            path, config=config, dtype=dtype, local_files_only=True, attn_implementation=attention.NAME
         )
     except (ValueError, OSError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]

@@ -7,6 +7,8 @@ import torch
 from torch.nn import functional as F
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
 
+from drivelet.vlm.attention import trains_on_cpu, two_products
+
 
 def accelerate_vision(model: Any) -> None:
     """Replace the patch embedding's Conv3d by one matrix product, and window loops by batched attention.
@@ -46,12 +48,8 @@ def _attend_windows(
 
 
 def _attend(query_WLHD: torch.Tensor, key_WLHD: torch.Tensor, value_WLHD: torch.Tensor, scale: float) -> torch.Tensor:
-    """Attention inside each window, shape (W, L, H, D).
-
-    Where gradients flow on a CPU two plain products are faster than fused attention, whose backward is slow there.
-    """
+    """Attention inside each window, shape (W, L, H, D)."""
     query, key, value = (part.transpose(1, 2) for part in (query_WLHD, key_WLHD, value_WLHD))
-    if query.device.type == "cpu" and torch.is_grad_enabled():
-        weights = ((query * scale) @ key.mT).float().softmax(-1).to(value.dtype)
-        return (weights @ value).transpose(1, 2)
+    if trains_on_cpu(query):
+        return two_products(query, key, value, scale=scale).transpose(1, 2)
     return F.scaled_dot_product_attention(query, key, value, scale=scale).transpose(1, 2)
