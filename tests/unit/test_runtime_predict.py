@@ -83,6 +83,22 @@ def test_the_blind_control_sees_one_grey_image_of_each_size(taught: Loaded) -> N
     assert [line["frame"] for line in lines[:4]] == [None, None, 1, 1]
 
 
+def test_the_blind_control_answers_equal_questions_once_and_others_anew() -> None:
+    told = {f"{n}.png": sensor for n, sensor in enumerate(["", "It rains.", "It rains."])}
+    shown = [
+        Picture(path=path, frame=None, fields=("lamp",), read=lambda: solid((1, 2, 3)), sensor=sensor)
+        for path, sensor in told.items()
+    ]
+
+    def with_sensor(image: ImageArray, names: Sequence[str], sensor: str) -> Mapping[str, Question | None]:
+        return {"lamp": Question(field="lamp", text=f"{sensor}Which light?", choices=("red", "off"))}
+
+    for ask, forwards in ((both, 1), (with_sensor, 2)):
+        model = Watched()
+        lines = list(predict(model, shown, fields=FIELDS, ask=ask, blind=True))
+        assert len(model.seen) == forwards and [line["image"] for line in lines] == list(told)
+
+
 def test_predictions_are_written_whole_with_their_costs(tmp_path: Path) -> None:
     out = tmp_path / "a" / "preds.jsonl"
     lines = list(predict(Watched(), pictures(), fields=FIELDS, ask=both))

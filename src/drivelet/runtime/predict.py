@@ -46,9 +46,11 @@ def predict(
         if not blind:
             yield from _answer(model, picture, image, fields, ask)
             continue
-        key = (image.shape, picture.fields, picture.sensor)
-        if key not in seen:
-            seen[key] = list(_answer(model, picture, grey_like(image), fields, ask))
+        grey = grey_like(image)
+        asked = tuple(ask(grey, picture.fields, picture.sensor).values())
+        key = (image.shape, picture.fields, asked)
+        if key not in seen:  # most grey images are asked the same
+            seen[key] = list(_answer(model, picture, grey, fields, ask))
         for line in seen[key]:
             yield {**line, "image": picture.path, "frame": picture.frame}
 
