@@ -4,6 +4,11 @@ import importlib.util
 import math
 import operator
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +38,34 @@ def test_workers_share_the_cores() -> None:
 def test_an_error_reaches_the_caller(workers: int) -> None:
     with pytest.raises(ValueError, match=r"math domain error|nonnegative"):
         LocalExecutor(workers=workers).map(math.sqrt, [1.0, -1.0])
+
+
+def test_workers_end_with_a_killed_caller(tmp_path: Path) -> None:
+    work = "[open({!r}, 'w').write(str(__import__('os').getpid())), __import__('time').sleep(120)]"
+    items = [work.format(str(tmp_path / name)) for name in "ab"]
+    code = f"from drivelet.adapters.executors import LocalExecutor; LocalExecutor(workers=2).map(eval, {items})"
+    caller = subprocess.Popen([sys.executable, "-c", code])
+    pids = [int(text) for name in "ab" if (text := _written(tmp_path / name))]
+    caller.send_signal(signal.SIGKILL)
+    caller.wait()
+    assert len(pids) == 2 and all(_ends(pid) for pid in pids)
+
+
+def _written(path: Path) -> str:
+    for _ in range(600):
+        if path.is_file() and (text := path.read_text()):
+            return text
+        time.sleep(0.1)
+    return ""
+
+
+def _ends(pid: int) -> bool:
+    for _ in range(300):
+        status = Path(f"/proc/{pid}/stat")
+        if not status.is_file() or status.read_text().rsplit(") ", 1)[1][0] == "Z":
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is installed")

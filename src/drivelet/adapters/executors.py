@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any, TypeVar
 
+from drivelet.core import progress
 from drivelet.core.errors import MissingBackendError
 from drivelet.core.ports import Executor
 
@@ -16,7 +18,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, kw_only=True)
 class LocalExecutor:
-    """Processes of this machine, started fresh (spawn); one worker works inside the caller's process."""
+    """Processes of this machine, started fresh (spawn), that end with their caller; one worker works inside it."""
 
     workers: int = 1
 
@@ -27,14 +29,24 @@ class LocalExecutor:
             return [function(item) for item in items]
         threads = max(1, (os.cpu_count() or 1) // count)
         with ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=_limit_threads, initargs=(threads,)
+            count, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)
         ) as pool:
             return list(pool.map(function, items))
 
 
-def _limit_threads(count: int) -> None:
-    """Share the cores among the workers; it must be said before a numerical library is imported."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
+def _start_worker(threads: int) -> None:
+    """Share the cores among the workers (to be said before a numerical library is imported); draw no bars."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    progress.draw_bars(wanted=False)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the caller's end, then stop at once: an orphan would go on writing beside the caller's next attempt."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar("T")
 
 console = Console(stderr=True, highlight=False)
+_bars = {"wanted": True}
+
+
+def draw_bars(*, wanted: bool) -> None:
+    """Say whether this process may draw bars: of several processes at one terminal none should."""
+    _bars["wanted"] = wanted
 
 
 def say(message: str) -> None:
@@ -19,7 +25,7 @@ def say(message: str) -> None:
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
     """Yield `items` beneath a progress bar named `what`."""
-    if not sys.stderr.isatty():
+    if not (_bars["wanted"] and sys.stderr.isatty()):
         yield from items
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
