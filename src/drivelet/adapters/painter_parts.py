@@ -205,6 +205,10 @@ def small_pipeline(
         norm_num_groups=16,
         attention_head_dim=channels[1] // 32,
         cross_attention_dim=text_width,
+        # The pooled caption is added to the time embedding and so scales every block: attention alone was ignored.
+        addition_embed_type="text",
+        addition_embed_type_num_heads=text_width // 32,
+        resnet_time_scale_shift="scale_shift",
     )
     pipeline = StableDiffusionPipeline(
         vae=fold_autoencoder(),  # pyright: ignore[reportArgumentType]

@@ -38,8 +38,8 @@ class PretrainConfig:
     cool: float = 0.35
     ema: float = 0.995
     drop_caption: float = 0.1
-    colour_weight: float = 3.0
-    noise_shift: float = 0.0
+    colour_weight: float = 8.0
+    noise_shift: float = 0.8
     checkpoint_seconds: float = 120.0
     seed: int = 0
 

@@ -23,6 +23,12 @@ SEAM = (31, 38)
 LEAST_LAMP, LEAST_HEAD, LEAST_CONE = 2.4, 6.0, 4.5
 """Least size in pixels of the crop: width of a lit lamp, height of a dark head, height of a cone."""
 
+LAMP_SIDES, CONE_SIDES = (1.3, 2.4), (1.5, 3.0)
+"""Side of a crop around a traffic light or a cone, as a multiple of its height."""
+SHIFT = 0.12
+"""How far that crop's centre may lie from it, as a share of the side: the steadier the place of what a caption names,
+the sooner a painter learns the word."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
@@ -161,7 +167,7 @@ class Cropper:
             return None
         number, box = self._lamps[state][int(rng.integers(len(self._lamps[state])))]
         tall = max(box[3] - box[1], box[2] - box[0], 8)
-        return number, self._around(rng, box, float(np.clip(tall * rng.uniform(1.4, 4.0), 20, 120)), 0.25)
+        return number, self._around(rng, box, float(np.clip(tall * rng.uniform(*LAMP_SIDES), 20, 120)))
 
     def _cone_window(self, rng: np.random.Generator, scene: int | None = None) -> tuple[int, Rect] | None:
         if scene is None:
@@ -173,8 +179,8 @@ class Cropper:
             if not boxes:
                 return None
             box = boxes[int(rng.integers(len(boxes)))]
-        side = float(np.clip((box[3] - box[1]) * rng.uniform(1.6, 5.0), 28, 150))
-        return scene, self._around(rng, box, side, 0.3)
+        side = float(np.clip((box[3] - box[1]) * rng.uniform(*CONE_SIDES), 28, 150))
+        return scene, self._around(rng, box, side)
 
     def _any_window(
         self, rng: np.random.Generator, low: float, high: float, scene: int | None = None
@@ -185,9 +191,9 @@ class Cropper:
         left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
         return scene, (left, top, left + side, top + side)
 
-    def _around(self, rng: np.random.Generator, box: Sequence[float], side: float, shift: float) -> Rect:
-        x = (box[0] + box[2]) / 2 + rng.uniform(-shift, shift) * side
-        y = (box[1] + box[3]) / 2 + rng.uniform(-shift, shift) * side
+    def _around(self, rng: np.random.Generator, box: Sequence[float], side: float) -> Rect:
+        x = (box[0] + box[2]) / 2 + rng.uniform(-SHIFT, SHIFT) * side
+        y = (box[1] + box[3]) / 2 + rng.uniform(-SHIFT, SHIFT) * side
         height, width = self.scenes[0].frame.shape[:2]
         left = float(np.clip(x - side / 2, 0, max(width - side, 0)))
         top = float(np.clip(y - side / 2, 0, max(height - side, 0)))
