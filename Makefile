@@ -19,7 +19,7 @@ setup: .venv/ready .venv-blender/ready
 	touch $@
 
 demo: setup
-	$(BIN)/drivelet run mini --out out/demo
+	$(BIN)/drivelet run mini --workers 2 --out out/demo
 
 lint: setup
 	$(BIN)/ruff check src tests benchmarks

@@ -41,10 +41,14 @@ EXECUTOR = click.option(
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Where drives are labelled.",
+    help="Where drives are labelled and models trained.",
 )
 WORKERS = click.option(
-    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Drives that are labelled at a time."
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Drives labelled, or models trained, at once.",
 )
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; see `show`.")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json, write_json
@@ -68,18 +69,20 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
     groups = _examples(soft_labels / TABLE)
     temperatures = _temperatures(groups, config, soft_labels)
     loaded = load(student, dtype=torch.float32)
+    batches = by_length([_length(loaded, group) for group in groups], images=config.images_per_step)
     model = add_lora(loaded, config.lora, seed=derive_seed(config.seed, "lora") % 2**31)
     model.train()
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(list(parameters.values()), lr=config.learning_rate, weight_decay=0.0)
     checkpoint = out / "checkpoint.safetensors"
     start = load_checkpoint(checkpoint, parameters=parameters, optimizers=[optimizer])
-    steps = max(config.steps, math.ceil(config.epochs * len(groups) / config.images_per_step))
+    per_epoch = sum(len(batch.members) / batch.images for batch in batches)
+    steps = max(config.steps, math.ceil(config.epochs * per_epoch))
     losses = []
     for step in track(range(start, steps), total=steps - start, what="training"):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _rate(step, steps=steps, warmup=config.warmup)
-        loss = _step_loss(config, loaded, model, groups, step, temperatures)
+        loss = _step_loss(config, loaded, model, groups, batches, step, temperatures)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
         optimizer.step()
@@ -91,6 +94,35 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
     write_json(out / "train.json", {"steps": steps, "images": len(groups), "last_losses": losses[-20:]})
     checkpoint.unlink(missing_ok=True)
     return out / "model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlikeLength:
+    """Images whose packed sequences are about equally long: `members` by their index, `images` of them a step."""
+
+    members: tuple[int, ...]
+    images: int
+
+
+def by_length(lengths: Sequence[int], *, images: int) -> list[AlikeLength]:
+    """Part images by the length of their sequence, doubling from part to part, so that a step pads little.
+
+    The longest take `images` a step, those of half the length or less twice as many, those of a quarter four times; a
+    part is drawn as often as makes every image equally frequent.
+    """
+    parts: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        parts.setdefault(min(int(math.log2(max(lengths) / length)), 2), []).append(index)
+    return [AlikeLength(members=tuple(parts[part]), images=images * 2**part) for part in sorted(parts)]
+
+
+def _length(loaded: Loaded, group: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many tokens an image and its questions take."""
+    with Image.open(group[0]["image"]) as image:
+        width, height = image.size
+    processor = loaded.processor
+    text = sum(len(processor.tokens(example["text"])) + len(processor.suffix_ids) for example in group)
+    return processor.num_tokens_of_size(height, width) + text
 
 
 def _examples(table: Path) -> list[list[Mapping[str, Any]]]:
@@ -125,12 +157,15 @@ def _step_loss(
     loaded: Loaded,
     model: Any,
     groups: Sequence[Sequence[Mapping[str, Any]]],
+    batches: Sequence[AlikeLength],
     step: int,
     temperature_column: int,
 ) -> torch.Tensor:
     rng = generator(config.seed, "distil", step)
+    shares = np.array([len(batch.members) / batch.images for batch in batches])
+    alike = batches[rng.choice(len(batches), p=shares / shares.sum())]
     items, asked = [], []
-    for row, index in enumerate(rng.integers(len(groups), size=config.images_per_step)):
+    for row, index in enumerate(rng.choice(alike.members, size=alike.images)):
         image = read_image(groups[index][0]["image"])
         image = shaken(rng, image) if config.augment else image
         branches = [

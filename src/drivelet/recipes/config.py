@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from drivelet.dataset.mix import MixConfig
+from drivelet.dataset.zoom import ZoomConfig
 from drivelet.distil.soft_labels import SoftLabelConfig
 from drivelet.distil.train import DistilConfig
 from drivelet.drives.ingest import IngestConfig
@@ -24,6 +25,7 @@ class LoopConfig:
         teacher, student, painter: model folders or hub ids.
         world: training renders; `test` the held-out ones; `drives` the simulated drives (used where none are given).
         adapt: LoRA of the teacher on the hand-checked images of `--images`; not run without them.
+        zoom: close-ups that join the training images.
         gold_images: hand-checked images that calibrate the labelers.
         second_teacher: how text recognition joins the teacher on hand-checked signs; not run without `--images`.
         data: the control, plain fine-tuning on hard labels; `distil` the same with the teacher's soft labels.
@@ -44,6 +46,7 @@ class LoopConfig:
     label: LabelConfig = field(default_factory=LabelConfig)
     paint: PaintConfig = field(default_factory=PaintConfig)
     mix: MixConfig = field(default_factory=MixConfig)
+    zoom: ZoomConfig = field(default_factory=ZoomConfig)
     prompts: OptimiseConfig = field(default_factory=OptimiseConfig)
     soft_labels: SoftLabelConfig = field(default_factory=SoftLabelConfig)
     second_teacher: SecondTeacherConfig = field(default_factory=SecondTeacherConfig)

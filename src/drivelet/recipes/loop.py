@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,14 @@ class Loop:
         **inputs: Any,
     ) -> Path:
         """Run one stage in this run's store."""
-        if hasattr(config, "seed") and config.seed == 0:
-            config = replace(config, seed=derive_seed(self.config.seed, name) % 2**31)
+        config = self._seeded(config, name)
         return flow.run(function, config, store=self.out / "stages", inputs=inputs, context=context, name=name)
+
+    def _seeded(self, config: Any, name: str) -> Any:
+        """Give a configuration without a seed the one that follows from the run's."""
+        if hasattr(config, "seed") and config.seed == 0:
+            return replace(config, seed=derive_seed(self.config.seed, name) % 2**31)
+        return config
 
     # ------------------------------------------------------------------ the world and what the user brought
 
@@ -93,7 +98,7 @@ class Loop:
         if self.real is None:
             return teacher
         labels = self.soft_labels(teacher, self.real / "train.csv", None, "adapt_labels")
-        return self.train("adapt", self.config.adapt, teacher, labels)
+        return self.train({"adapt": self.config.adapt}, teacher, labels)[0]
 
     @cached_property
     def labelled(self) -> list[Path]:
@@ -134,6 +139,16 @@ class Loop:
         context = {"fields": self.fields, "read_frames": frames_at}
         return self.stage(mix, self.config.mix, "mix", context, sources=sources)
 
+    @cached_property
+    def zoomed(self) -> Path:
+        """The training set's manifest with close-ups."""
+        from drivelet.dataset.zoom import zoom
+
+        context = {"fields": self.fields}
+        return (
+            self.stage(zoom, self.config.zoom, "zoom", context, manifest=self.mixed / "manifest.csv") / "manifest.csv"
+        )
+
     # ------------------------------------------------------------------ prompts, distillation, AWQ
 
     @cached_property
@@ -150,11 +165,15 @@ class Loop:
             making.soft_label_rows, self.config.soft_labels, name, teacher=teacher, manifest=manifest, prompts=prompts
         )
 
-    def train(self, name: str, config: Any, student: Path, labels: Path) -> Path:
-        """Train adapters on soft labels; return the merged model's folder."""
-        from drivelet.distil.train import distil
+    def train(self, configs: Mapping[str, Any], student: Path, labels: Path) -> list[Path]:
+        """Train adapters on soft labels, one model a configuration, side by side where the executor has the workers.
 
-        return self.stage(distil, config, name, student=student, soft_labels=labels) / "model"
+        Returns:
+            The merged models' folders, in order.
+        """
+        jobs = [(name, self._seeded(config, name)) for name, config in configs.items()]
+        inputs = {"student": student, "soft_labels": labels}
+        return self.executor.map(partial(_train, self.out / "stages", inputs), jobs)
 
     @cached_property
     def signs_read(self) -> Path:
@@ -166,14 +185,13 @@ class Loop:
     def models(self) -> list[tuple[str, Path, Path | None]]:
         """The rows of the table: (name, model, prompts)."""
         student = Path(self.config.student)
-        labels = self.soft_labels(self.teacher, self.mixed / "manifest.csv", self.prompts, "soft_labels")
+        labels = self.soft_labels(self.teacher, self.zoomed, self.prompts, "soft_labels")
         if self.real:
             labels = self.stage(
                 pool_teachers, self.config.second_teacher, "second_teacher",
                 soft_labels=labels, images=self.real / "train.csv", read=self.signs_read,
             )  # fmt: skip
-        data = self.train("data", self.config.data, student, labels)
-        distilled = self.train("distil", self.config.distil, student, labels)
+        data, distilled = self.train({"data": self.config.data, "distil": self.config.distil}, student, labels)
         awq = self.stage(
             making.quantise_model, self.config.awq, "awq",
             model=distilled, soft_labels=labels, count=self.config.calibration_images,
@@ -205,6 +223,14 @@ class Loop:
         return write_results(self.config, self.out, self.test, measured, extras, real=self.real is not None)
 
 
+def _train(store: Path, inputs: Mapping[str, Path], job: tuple[str, Any]) -> Path:
+    """Run one training as a stage, in whatever process an executor puts it."""
+    from drivelet.distil.train import distil
+
+    name, config = job
+    return flow.run(distil, config, store=store, inputs=inputs, name=name) / "model"
+
+
 def run_loop(
     config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Path], out: Path, executor: Executor
 ) -> Path:
@@ -215,7 +241,7 @@ def run_loop(
         drives: videos, folders of images or folders of drives; simulated drives where none is given.
         images: manifests of labelled images; with them the table is on their val and test rows.
         out: gets `report.html`, `summary.json` and `stages/`, from which an interrupted run goes on.
-        executor: labels drives in parallel; it does not change a result.
+        executor: labels drives and trains models side by side; results differ by rounding at most.
 
     Raises:
         InputError: an input is missing or wrong.

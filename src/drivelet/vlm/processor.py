@@ -51,6 +51,11 @@ class ChatProcessor:
         """Return how many merged vision tokens an image with this grid takes."""
         return int(grid_thw.prod()) // self.image_processor.merge_size**2
 
+    def num_tokens_of_size(self, height: int, width: int) -> int:
+        """Return how many merged vision tokens an image of this size takes."""
+        patches = self.image_processor.get_number_of_image_patches(height, width)
+        return patches // self.image_processor.merge_size**2
+
 
 @lru_cache(maxsize=65536)
 def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
