@@ -19,8 +19,9 @@ A text-to-image pipeline for 64x64 pictures of streets: `StableDiffusionPipeline
 `AutoPipelineForText2Image.from_pretrained(folder)` without remote code. It is the offline default of the text-to-image
 loop; any other local pipeline takes its place by its path.
 
-- UNet of 5.9M parameters on a 16x16 grid, attention at 8x8; CLIP text model of 2 layers with its own word vocabulary;
-  `DPMSolverMultistepScheduler(prediction_type="sample", use_flow_sigmas=True)`, 10 steps, guidance 2.
+- UNet of 6.2M parameters on a 16x16 grid, attention at 8x8, the pooled caption in every block; CLIP text model of 2
+  layers with its own word vocabulary; `DPMSolverMultistepScheduler(prediction_type="sample", use_flow_sigmas=True)`, 10
+  steps, guidance 2.
 - The autoencoder is `AutoencoderTiny` with weights set by hand: it folds 4x4 pixels into 48 channels and back exactly.
 - Captions are built from facts: `near night fog street, red traffic light, several cones`.
 
@@ -38,7 +39,7 @@ loop; any other local pipeline takes its place by its path.
 
 {joined:.0%} of the crops join the surroundings of a lamp with road of the same light and weather, so that each pair of
 lamp state and cone presence is equally frequent; {lamp:.0%} zoom on a lamp, {cone:.0%} on cones, the rest are streets.
-Brightness, contrast and saturation vary, hue does not. Frames rendered meanwhile joined at a restart.
+Brightness, contrast and saturation vary, hue does not.
 
 ## How well it obeys captions
 
