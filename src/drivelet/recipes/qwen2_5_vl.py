@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from drivelet.dataset.zoom import ZoomConfig
 from drivelet.distil.train import DistilConfig
 from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.config import LoopConfig
@@ -24,6 +25,7 @@ def qwen2_5_vl() -> LoopConfig:
         world=replace(small.world, num_frames=20_000, workers=16),
         test=replace(small.test, num_frames=1500, workers=16),
         drives=replace(small.drives, num_drives=40, seconds=20.0, hz=10, workers=16),
+        zoom=ZoomConfig(side=224),
         adapt=replace(student, alpha=0.0, steps=1000),
         data=replace(student, alpha=0.0),
         distil=student,
