@@ -44,9 +44,13 @@ class MinisConfig:
     full_shards: int = 5
     narrow_shards: int = 2
     workers: int = 2
-    teacher: PretrainConfig = field(default_factory=lambda: PretrainConfig(steps=5000, vision_steps=2500, seed=7))
+    teacher: PretrainConfig = field(
+        default_factory=lambda: PretrainConfig(steps=6500, vision_steps=2500, vision_share=0.35, seed=7)
+    )
     student: PretrainConfig = field(
-        default_factory=lambda: PretrainConfig(steps=3000, vision_steps=1200, seed=7, sign_styles=("ring",))
+        default_factory=lambda: PretrainConfig(
+            steps=6500, vision_steps=1200, vision_share=0.3, seed=7, sign_styles=("ring",)
+        )
     )
 
 
