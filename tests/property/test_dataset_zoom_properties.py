@@ -41,7 +41,9 @@ def test_a_close_up_shows_the_box_magnified() -> None:
     assert (cut[..., 0] > 128).sum() == pytest.approx(40 * 40, rel=0.1)
 
 
-def test_only_train_rows_with_one_box_of_a_chosen_field_get_close_ups(tmp_path: Path) -> None:
+def test_only_train_rows_with_one_box_of_a_chosen_field_get_close_ups(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.fromarray(np.full((192, 320, 3), 90, np.uint8)).save(tmp_path / "a.png")
     path, one, two = str(tmp_path / "a.png"), "[[10, 20, 30, 40]]", "[[10, 20, 30, 40], [50, 20, 70, 40]]"
     said = [
@@ -49,14 +51,16 @@ def test_only_train_rows_with_one_box_of_a_chosen_field_get_close_ups(tmp_path: 
         ("speed_limit.posted", "80", "train", two),
         ("traffic_light.state", "red", "train", ""),
         ("cone.count", "1-2", "train", one),
+        ("traffic_light.state", "none", "train", one),
+        ("speed_limit.posted", "80", "train", "[[1, 2]]"),
     ]
     rows = [Row(path=path, task=t, label=label, split=s, group="g", boxes=b, weight=0.5) for t, label, s, b in said]
     write_manifest(tmp_path / "in.csv", rows)
     fields = tasks.fields()
     manifest = zoom(ZoomConfig(copies=3), manifest=tmp_path / "in.csv", fields=fields, out=tmp_path / "out")
     found = read_manifest(manifest, tasks=fields)
-    assert found[:4] == rows and len(found) == 7
-    for row in found[4:]:
+    assert found[:6] == rows and len(found) == 9
+    for row in found[6:]:
         assert (row.task, row.label, row.split, row.group, row.weight) == (
             "speed_limit.posted",
             "80",
@@ -65,5 +69,6 @@ def test_only_train_rows_with_one_box_of_a_chosen_field_get_close_ups(tmp_path: 
             0.5,
         )
         assert row.boxes == "" and read_image(row.path).shape == (112, 112, 3)
+    assert "(rows like it: 1): its boxes are not" in " ".join(capsys.readouterr().err.split())
     again = zoom(ZoomConfig(copies=0), manifest=tmp_path / "in.csv", fields=fields, out=tmp_path / "none")
     assert read_manifest(again, tasks=fields) == rows

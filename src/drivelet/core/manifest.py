@@ -23,7 +23,8 @@ class Row:
         label: an answer of the field or a coarser value that the field's `parse` knows.
         split: train, val or test.
         group: what must not be split (a drive, a physical sign, a scene).
-        boxes: JSON list of [x0, y0, x1, y1] in pixels, or empty.
+        boxes: JSON list of [x0, y0, x1, y1] in pixels or of [name, cx, cy, width, height] in shares of the image
+            (YOLO's order), or empty; other forms are carried along and not used.
         trust: high, medium or low; a word for people.
         weight: sampling and loss weight of the row (a pseudo-label's probability), in (0, 1].
         sensor: what the car's sensors say, as text, or empty.

@@ -1,6 +1,5 @@
 """Zoomed copies of training images: a small model learns to read a far sign from near ones first."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +8,11 @@ import cv2
 import numpy as np
 
 from drivelet.core.artifacts import Field, ImageArray
+from drivelet.core.boxes import FORMS, Box, read_boxes
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest, write_manifest
-from drivelet.core.progress import track
+from drivelet.core.progress import say, track
 from drivelet.core.rng import generator
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ class ZoomConfig:
 
 
 def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out: Path) -> Path:
-    """Write `out/manifest.csv`: every row of `manifest`, and close-ups of train rows with exactly one box.
+    """Write `out/manifest.csv`: every row of `manifest`, and close-ups of train rows about exactly one box.
 
     Returns:
         The manifest's path.
@@ -45,24 +43,37 @@ def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out
         InputError: the manifest or one of its images cannot be read.
     """
     rows = read_manifest(manifest, tasks=fields)
-    chosen = [row for row in rows if row.split == "train" and row.task in config.fields and _boxes(row)]
-    chosen = [row for row in chosen if len(_boxes(row)) == 1]
+    chosen = [row for row in rows if row.task in config.fields and _shows_one(row, fields[row.task])]
+    unread = [row.path for row in rows if _boxes(row) is None]
+    if unread:
+        say(f"no close-up of {unread[0]} (rows like it: {len(unread)}): its boxes are not {FORMS}")
     (out / "frames").mkdir(parents=True, exist_ok=True)
     added = []
     for number, row in enumerate(track(chosen, total=len(chosen), what="zoom")):
         image = read_image(row.path)
+        (box,) = read_boxes(row.boxes, width=image.shape[1], height=image.shape[0])
         for copy in range(config.copies):
             rng = generator(config.seed, "zoom", f"{number}-{copy}")
             path = out / "frames" / f"{number:06d}-{copy}.png"
-            cut = close_up(rng, image, _boxes(row)[0], side=config.side, magnify=config.magnify)
+            cut = close_up(rng, image, box, side=config.side, magnify=config.magnify)
             cv2.imwrite(str(path), cv2.cvtColor(cut, cv2.COLOR_RGB2BGR))
             added.append(replace(row, path=str(path.absolute()), boxes="", sensor=""))
     write_manifest(out / "manifest.csv", [*rows, *added])
     return out / "manifest.csv"
 
 
-def _boxes(row: Row) -> list[Box]:
-    return json.loads(row.boxes) if row.boxes else []
+def _shows_one(row: Row, field: Field) -> bool:
+    """Return whether a train row's one box holds what its answer speaks of."""
+    there = row.split == "train" and field.absent not in field.parse(row.label)
+    return there and len(_boxes(row) or []) == 1
+
+
+def _boxes(row: Row) -> list[Box] | None:
+    """Return a row's boxes as shares of the image or in pixels, as they are written; None where they cannot be read."""
+    try:
+        return read_boxes(row.boxes, width=1, height=1)
+    except ValueError:
+        return None
 
 
 def close_up(
@@ -79,7 +90,7 @@ def close_up(
 
 def window(
     rng: np.random.Generator, size: tuple[int, int], box: Box, *, side: int, magnify: tuple[float, float]
-) -> Box:
+) -> tuple[int, int, int, int]:
     """Return a square in an image of `size` (height, width) that holds `box` as far as the image allows."""
     height, width = size
     wanted = side / float(np.exp(rng.uniform(*np.log(magnify))))
