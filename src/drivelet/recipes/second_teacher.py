@@ -46,7 +46,8 @@ def read_signs(config: Mapping[str, Any], *, images: Path, out: Path, reader: La
     fields = tasks.fields()
     reader = reader or OcrLabeler(TextReader(threads=os.cpu_count() or 1), fields[FIELD].choices)
     wanted = dict.fromkeys(row.path for row in read_manifest(images, tasks=fields) if row.task == FIELD)
-    missing = [image for image in wanted if image not in _votes(out / VOTES)]
+    known = _votes(out / VOTES)
+    missing = [image for image in wanted if image not in known]
     with (out / VOTES).open("a", encoding="utf-8") as stream:
         for image in track(missing, total=len(missing), what="reading signs"):
             probs = dict(reader.label(read_image(image)).get(FIELD, {}))
