@@ -207,13 +207,12 @@ class Loop:
 
     def run(self) -> Path:
         """Run everything; write `summary.json` and `report.html`; return the report's path."""
-        measured = []
-        for name, model, prompts in self.models:
-            folder = self.stage(
-                steps.measure, self.config.predict, f"measure_{name}",
-                model=model, manifest=self.test, prompts=prompts, key=name,
-            )  # fmt: skip
-            measured.append((name, model, prompts, folder))
+        jobs = [
+            (f"measure_{name}", {"model": model, "manifest": self.test, "prompts": prompts, "key": name})
+            for name, model, prompts in self.models
+        ]
+        folders = self.executor.map(partial(_measure, self.out / "stages", self.config.predict), jobs)
+        measured = [(*row, folder) for row, folder in zip(self.models, folders, strict=True)]
         extras = {
             "painter": flow.read_json(self.painted / "rounds.json"),
             "labels": [record for folder in self.labelled for record in labelling.label_counts(folder)],
@@ -231,6 +230,12 @@ def _train(store: Path, inputs: Mapping[str, Path], job: tuple[str, Any]) -> Pat
     return flow.run(distil, config, store=store, inputs=inputs, name=name) / "model"
 
 
+def _measure(store: Path, config: steps.PredictConfig, job: tuple[str, Mapping[str, Any]]) -> Path:
+    """Measure one model as a stage, in whatever process an executor puts it."""
+    name, inputs = job
+    return flow.run(steps.measure, config, store=store, inputs=inputs, name=name)
+
+
 def run_loop(
     config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Path], out: Path, executor: Executor
 ) -> Path:
@@ -241,7 +246,7 @@ def run_loop(
         drives: videos, folders of images or folders of drives; simulated drives where none is given.
         images: manifests of labelled images; with them the table is on their val and test rows.
         out: gets `report.html`, `summary.json` and `stages/`, from which an interrupted run goes on.
-        executor: labels drives and trains models side by side; results differ by rounding at most.
+        executor: labels drives, trains and measures models side by side; results differ by rounding at most.
 
     Raises:
         InputError: an input is missing or wrong.

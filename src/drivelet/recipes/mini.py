@@ -9,6 +9,7 @@ from drivelet.prompts.search import OptimiseConfig
 from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.settings import mini as mini_folder
+from drivelet.recipes.steps import PredictConfig
 from drivelet.synth.drive_sim import DriveConfig
 from drivelet.synth.paint import PaintConfig
 from drivelet.synth.render import RenderConfig
@@ -41,4 +42,5 @@ def mini() -> LoopConfig:
         data=replace(student, alpha=0.0),
         distil=student,
         awq=AwqConfig(bits=4, group_size=64),
+        predict=PredictConfig(threads=1),
     )
