@@ -58,6 +58,21 @@ def test_a_sample_spreads_over_labels() -> None:
     assert len(sample_rows(all_rows, 1000, seed=0)) == len(labels)
 
 
+def test_a_sample_gives_every_field_its_rows_from_few_images() -> None:
+    names = ["a", "b", "c"]
+    all_rows = [
+        Row(path=str(image), task=task, label=str(image % 3), split="train", group="")
+        for image in range(60)
+        for task in (names if image < 40 else names[:1])
+    ]
+    chosen = sample_rows(all_rows, 10, seed=0)
+    counts = Counter(row.task for row in chosen)
+    assert min(counts.values()) >= 10
+    assert len({row.path for row in chosen}) <= 20
+    paths = {row.path for row in chosen}
+    assert sorted(r.task for r in all_rows if r.path in paths) == sorted(r.task for r in chosen)
+
+
 def test_without_prompts_every_question_is_canonical(tmp_path: Path) -> None:
     write_images(tmp_path, ["a.png"])
     (picture,) = pictures(tmp_path / "a.png", FIELDS, NAMES)

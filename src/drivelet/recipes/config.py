@@ -26,7 +26,7 @@ class LoopConfig:
         world: training renders; `test` the held-out ones; `drives` the simulated drives (used where none are given).
         adapt: LoRA of the teacher on the hand-checked images of `--images`; not run without them.
         zoom: close-ups that join the training images.
-        gold_images: hand-checked images that calibrate the labelers.
+        gold_rows: hand-checked rows of each field that calibrate the labelers.
         second_teacher: how text recognition joins the teacher on hand-checked signs; not run without `--images`.
         data: the control, plain fine-tuning on hard labels; `distil` the same with the teacher's soft labels.
         calibration_images: images that AWQ calibrates on.
@@ -42,7 +42,7 @@ class LoopConfig:
     drives: DriveConfig
     ingest: IngestConfig = field(default_factory=IngestConfig)
     adapt: DistilConfig = field(default_factory=DistilConfig)
-    gold_images: int = 120
+    gold_rows: int = 40
     label: LabelConfig = field(default_factory=LabelConfig)
     paint: PaintConfig = field(default_factory=PaintConfig)
     mix: MixConfig = field(default_factory=MixConfig)

@@ -82,10 +82,10 @@ class Loop:
     @cached_property
     def gold(self) -> list[Row]:
         """Hand-checked rows that calibrate the labelers: the user's train rows, or the val split of the renders."""
-        count, seed = self.config.gold_images, self.config.seed
+        per_field, seed = self.config.gold_rows, self.config.seed
         if self.real:
-            return making.gold_sample(self.real / "train.csv", count=count, seed=seed, split="train")
-        return making.gold_sample(self.world / "manifest.csv", count=count, seed=seed, split="val")
+            return making.gold_sample(self.real / "train.csv", per_field=per_field, seed=seed, split="train")
+        return making.gold_sample(self.world / "manifest.csv", per_field=per_field, seed=seed, split="val")
 
     # ------------------------------------------------------------------ teacher, labels, paint, mix
 
@@ -225,7 +225,9 @@ class Loop:
 def _train(store: Path, inputs: Mapping[str, Path], job: tuple[str, Any]) -> Path:
     """Run one training as a stage, in whatever process an executor puts it."""
     from drivelet.distil.train import distil
+    from drivelet.vlm.load import set_threads
 
+    set_threads()
     name, config = job
     return flow.run(distil, config, store=store, inputs=inputs, name=name) / "model"
 

@@ -118,7 +118,7 @@ def quantisation_records(folder: Path) -> list[dict[str, Any]]:
     return [{key: row[key] for key in keys} for row in flow.read_json(folder / REPORT)["groups"]]
 
 
-def gold_sample(manifest: Path, *, count: int, seed: int, split: str) -> list[Row]:
+def gold_sample(manifest: Path, *, per_field: int, seed: int, split: str) -> list[Row]:
     """Return hand-checked rows of one split that calibrate the labelers."""
     rows = [row for row in read_manifest(manifest, tasks=tasks.fields()) if row.split == split]
-    return sample_rows(rows, count, seed=seed)
+    return sample_rows(rows, per_field, seed=seed)

@@ -24,21 +24,21 @@ def mini() -> LoopConfig:
     Expected before the first run: the final 4-bit student beats the base by 15 points on the rendered test, recovers
     80% of the gap to the teacher, and AWQ costs less than 2 points.
     """
-    student = DistilConfig(steps=700, epochs=3.0, images_per_step=12, learning_rate=1.2e-3, lora=BOTH)
+    student = DistilConfig(steps=650, epochs=3.0, images_per_step=12, learning_rate=1.2e-3, lora=BOTH)
     return LoopConfig(
         name="mini",
         teacher=mini_folder("teacher-mini"),
         student=mini_folder("student-mini"),
         painter=mini_folder("painter-mini"),
-        world=RenderConfig(num_frames=750, seed=11, workers=2, val=0.12, test=0.0),
+        world=RenderConfig(num_frames=700, seed=11, workers=2, val=0.12, test=0.0),
         test=RenderConfig(num_frames=400, seed=12, workers=2, val=0.0, test=1.0),
         drives=DriveConfig(num_drives=2, seed=13, seconds=6.0, hz=5, workers=2, val=0.0, test=0.0),
         adapt=DistilConfig(alpha=0.0, epochs=3.0, images_per_step=16, learning_rate=2e-3, lora=BOTH),
         paint=PaintConfig(
-            rounds=2, prompts_per_round=24, held_out_prompts=48, lora=LoraConfig(steps=40, learning_rate=3e-4)
+            rounds=2, prompts_per_round=24, held_out_prompts=32, lora=LoraConfig(steps=40, learning_rate=3e-4)
         ),
         mix=MixConfig(real_share=None),
-        prompts=OptimiseConfig(rounds=2, train_rows=32),
+        prompts=OptimiseConfig(rounds=1, train_rows=32),
         data=replace(student, alpha=0.0),
         distil=student,
         awq=AwqConfig(bits=4, group_size=64),

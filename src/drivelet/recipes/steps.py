@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -141,16 +143,25 @@ def only_split(config: Mapping[str, str], *, manifest: Path, out: Path) -> Path:
     return out
 
 
-def sample_rows(rows: Sequence[Row], count: int, *, seed: int) -> list[Row]:
-    """Return at most `count` rows, spread evenly over (field, label), in a seeded order."""
+def sample_rows(rows: Sequence[Row], per_field: int, *, seed: int) -> list[Row]:
+    """Return all rows of as few images as give every field `per_field` rows, or what there is, labels in turn."""
     order = list(rows)
     random.Random(seed).shuffle(order)
-    strata: dict[tuple[str, str], list[Row]] = {}
+    by_image: dict[str, list[Row]] = {}
+    strata: dict[str, dict[str, list[Row]]] = {}
     for row in order:
-        strata.setdefault((row.task, row.label), []).append(row)
-    chosen: list[Row] = []
-    while len(chosen) < min(count, len(rows)):
-        for bucket in strata.values():
-            if bucket and len(chosen) < count:
-                chosen.append(bucket.pop())
-    return chosen
+        by_image.setdefault(row.path, []).append(row)
+        strata.setdefault(row.task, {}).setdefault(row.label, []).append(row)
+    chosen: dict[str, None] = {}
+    found = Counter[str]()
+    for task in sorted(strata):
+        for row in _in_turn(strata[task].values()):
+            if found[task] < per_field and row.path not in chosen:
+                chosen[row.path] = None
+                found.update(other.task for other in by_image[row.path])
+    return [row for path in chosen for row in by_image[path]]
+
+
+def _in_turn(shelves: Iterable[Sequence[Row]]) -> list[Row]:
+    """Return the first row of every shelf, then the second, and on."""
+    return [row for turn in zip_longest(*shelves) for row in turn if row is not None]

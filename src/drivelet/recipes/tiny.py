@@ -39,7 +39,7 @@ def tiny() -> LoopConfig:
         test=RenderConfig(num_frames=6, seed=2, workers=2, width=160, height=96, val=0.0, test=1.0),
         drives=DriveConfig(num_drives=1, seed=3, seconds=1.0, hz=5, workers=2, width=160, height=96, val=0.0, test=0.0),
         adapt=replace(training, alpha=0.0),
-        gold_images=6,
+        gold_rows=2,
         paint=PaintConfig(
             rounds=1, prompts_per_round=4, per_prompt=2, held_out_prompts=4, sampler_steps=2,
             lora=LoraConfig(rank=2, alpha=2, steps=2, batch_size=2),

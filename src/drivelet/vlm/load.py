@@ -1,6 +1,8 @@
 """Load a vision-language model from a local folder (or a hub id) through the Auto classes."""
 
+import ctypes
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,11 @@ from drivelet.core.errors import InputError
 from drivelet.vlm import attention
 from drivelet.vlm.processor import ChatProcessor, load_processor
 from drivelet.vlm.vision import accelerate_vision
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Numbers of glibc's mallopt(3)."""
+LARGEST_MMAP_THRESHOLD = 32 * 2**20
+"""What mallopt takes at most on 64 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,5 +101,14 @@ def weight_megabytes(path: Path) -> float:
 
 
 def set_threads(count: int | None = None) -> None:
-    """Limit torch to `count` threads, or to what OMP_NUM_THREADS or the machine's cores say."""
+    """Limit torch to `count` threads, or to what OMP_NUM_THREADS or the machine's cores say, and keep freed memory."""
     torch.set_num_threads(count or int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what is freed: a training step frees and takes hundreds of MB, and each new page costs a fault."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
