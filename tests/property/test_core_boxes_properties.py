@@ -1,4 +1,4 @@
-"""Boxes: both forms name the same pixels, and anything else is refused with its remedy."""
+"""Boxes: both forms name the same pixels, anything else is refused with its remedy; overlap is a share."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivelet.core.boxes import read_boxes
+from drivelet.core.boxes import iou, iou_matrix, read_boxes
 
 numbers = st.floats(-2, 2, allow_nan=False)
 
@@ -42,3 +42,41 @@ def test_broken_cells_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a JSON list"):
         read_boxes(text, width=10, height=10)
     assert read_boxes("", width=10, height=10) == []
+
+
+boxes = st.tuples(numbers, numbers, st.floats(0, 3), st.floats(0, 3)).map(
+    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
+)
+
+
+@given(a=boxes, b=boxes)
+def test_overlap_is_a_share_and_does_not_ask_who_is_first(
+    a: tuple[float, float, float, float], b: tuple[float, float, float, float]
+) -> None:
+    assert 0 <= iou(a, b) <= 1 + 1e-9
+    assert iou(a, b) == pytest.approx(iou(b, a))
+
+
+@given(a=boxes, dx=numbers, dy=numbers)
+def test_a_box_overlaps_itself_wholly(a: tuple[float, float, float, float], dx: float, dy: float) -> None:
+    if min(a[2] - a[0], a[3] - a[1]) < 1e-3:
+        return
+    assert iou(a, a) == pytest.approx(1)
+    moved = (a[0] + dx, a[1] + dy, a[2] + dx, a[3] + dy)
+    assert iou(a, moved) == pytest.approx(iou(moved, a))
+
+
+@given(some=st.lists(boxes, max_size=4), others=st.lists(boxes, max_size=4))
+def test_the_matrix_holds_every_pair(
+    some: list[tuple[float, float, float, float]], others: list[tuple[float, float, float, float]]
+) -> None:
+    matrix = iou_matrix(some, others)
+    assert matrix.shape == (len(some), len(others))
+    for i, a in enumerate(some):
+        for j, b in enumerate(others):
+            assert matrix[i, j] == pytest.approx(iou(a, b))
+
+
+def test_a_box_that_is_no_number_overlaps_nothing() -> None:
+    assert iou((float("nan"),) * 4, (0, 0, 1, 1)) == 0
+    assert iou((0, 0, 1, 1), (0.5, 0, 1.5, 1)) == pytest.approx(1 / 3)

@@ -126,8 +126,31 @@ class Vote:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Box:
+    """An object that a detector sees in one frame.
+
+    Attributes:
+        kind: `lamp`, `cone`, `speed_sign`, or what a detector was asked for.
+        xyxy: left, top, right, bottom in pixels.
+        score: probability that it is there.
+        answer: the answer that it speaks for, such as a lamp's colour; empty where it has none.
+    """
+
+    kind: str
+    xyxy: tuple[float, float, float, float]
+    score: float
+    answer: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PseudoLabel:
-    """The fused and smoothed answer for one frame and field, accepted or rejected with its reason."""
+    """The fused and smoothed answer for one frame and field, accepted or rejected with its reason.
+
+    Attributes:
+        answer: what the frame shows.
+        state: what holds, whether or not the frame shows it: the light behind a truck, the limit in force.
+        hidden: probability that the thing is there and out of sight.
+    """
 
     drive: str
     file: str
@@ -138,6 +161,8 @@ class PseudoLabel:
     prob: float
     accepted: bool
     reason: str
+    state: str = ""
+    hidden: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +170,7 @@ class Frame:
     """A moment of a drive: a reference into the untouched source file.
 
     Units: `t` seconds from the start of the file, `speed_mps` m/s, `yaw_rate_radps` rad/s, `acceleration_mps2` m/s2;
-    NaN where the drive has no such sensor.
+    NaN where the drive has no such sensor. `standing`, `forward_m`, `left_m` and `yaw_rad` are those of `EgoStep`.
     """
 
     drive: str
@@ -155,3 +180,42 @@ class Frame:
     speed_mps: float = float("nan")
     yaw_rate_radps: float = float("nan")
     acceleration_mps2: float = float("nan")
+    standing: bool | None = None
+    forward_m: float = float("nan")
+    left_m: float = float("nan")
+    yaw_rad: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EgoStep:
+    """How the car moved into one frame of a drive from the frame before, NaN where that is not known.
+
+    Attributes:
+        t: the frame's time in seconds.
+        standing: whether the car stands; None where nothing tells.
+        standing_source: what told: `speed`, `visual`, or empty.
+        forward_m, left_m: where the camera went, in the axes that it had in the frame before (x forward, y left).
+        yaw_rad: how far it turned, to the left positive.
+    """
+
+    t: float
+    standing: bool | None = None
+    standing_source: str = ""
+    forward_m: float = float("nan")
+    left_m: float = float("nan")
+    yaw_rad: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EgoMotion:
+    """The car's motion over the frames of a drive.
+
+    Attributes:
+        steps: one a frame; the first knows nothing of a step.
+        focal_px: the camera's focal length in pixels of the full image; NaN where unknown.
+        sources: for `standing`, `yaw`, `translation` and `clock`: what was used, and why not something better.
+    """
+
+    steps: tuple[EgoStep, ...]
+    focal_px: float = float("nan")
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])

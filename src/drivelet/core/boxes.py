@@ -1,8 +1,11 @@
-"""Boxes as a manifest writes them: pixels, or shares of the image in YOLO's order."""
+"""Boxes: how far they overlap, and how a manifest writes them (pixels, or shares of the image in YOLO's order)."""
 
 import json
 import math
 from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels."""
@@ -38,3 +41,22 @@ def _box(item: Any, width: int, height: int) -> Box:
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def iou_matrix(boxes_N4: ArrayLike, boxes_M4: ArrayLike) -> NDArray[np.float64]:
+    """Return intersection over union of every pair of boxes (N, M); 0 where one is empty or not a number."""
+    a_N4, b_M4 = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (boxes_N4, boxes_M4))
+    low_NM2 = np.maximum(a_N4[:, None, :2], b_M4[None, :, :2])
+    high_NM2 = np.minimum(a_N4[:, None, 2:], b_M4[None, :, 2:])
+    common_NM = _area(high_NM2 - low_NM2)
+    union_NM = _area(a_N4[:, 2:] - a_N4[:, :2])[:, None] + _area(b_M4[:, 2:] - b_M4[:, :2])[None] - common_NM
+    return np.divide(common_NM, union_NM, out=np.zeros_like(common_NM), where=union_NM > 0)
+
+
+def iou(a: Box, b: Box) -> float:
+    """Return intersection over union of two boxes (0..1)."""
+    return float(iou_matrix([a], [b])[0, 0])
+
+
+def _area(sides_X2: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.prod(np.fmax(sides_X2, 0.0), axis=-1)

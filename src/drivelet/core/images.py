@@ -1,5 +1,7 @@
 """Reading images as RGB arrays."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,11 @@ from PIL import Image, UnidentifiedImageError
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 
+DAMAGED = (
+    UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, LookupError,
+    TypeError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged bytes."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
 
 
@@ -22,7 +29,7 @@ def read_image(path: Path | str) -> ImageArray:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image; correct the path") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: no readable image ({error}); replace or remove the file") from error
 
 

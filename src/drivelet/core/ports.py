@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from drivelet.core.artifacts import ImageArray, Prompt, Question, Scored
+import numpy as np
+from numpy.typing import NDArray
+
+from drivelet.core.artifacts import Box, ImageArray, Prompt, Question, Scored
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,6 +42,37 @@ class Labeler(Protocol):
 
     def label(self, image: ImageArray) -> Mapping[str, Mapping[str, float]]:
         """Return, for each field it can speak of on this image, probabilities over the field's choices."""
+        ...
+
+
+class Detector(Protocol):
+    """A source of boxes."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the detectors of a run."""
+        ...
+
+    def detect(self, image: ImageArray) -> Sequence[Box]:
+        """Return what it sees on an RGB image (H, W, 3)."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns pictures, and text where it can, into vectors of one space."""
+
+    @property
+    def name(self) -> str:
+        """Unique for its weights: vectors of two embedders of one name may stand in one table."""
+        ...
+
+    @property
+    def embed_texts(self) -> "Callable[[Sequence[str]], NDArray[np.float32]] | None":
+        """A function from texts to unit vectors, shape (texts, D), or None where it cannot take text."""
+        ...
+
+    def embed_images(self, images: Sequence[ImageArray]) -> NDArray[np.float32]:
+        """Return a unit vector an image, shape (images, D)."""
         ...
 
 

@@ -20,7 +20,7 @@ def draw_bars(*, wanted: bool) -> None:
 
 def say(message: str) -> None:
     """Print one line for the person at the keyboard, on standard error."""
-    console.print(message)
+    console.print(message, soft_wrap=True)
 
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:

@@ -21,6 +21,13 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]] | pa.Table, *, schema
     return path
 
 
+def drop_old_versions(path: Path) -> None:
+    """Free the disk of what overwriting left behind, but for the version before, which a reader may have open."""
+    import lance
+
+    lance.dataset(str(path)).cleanup_old_versions(retain_versions=2)
+
+
 def append_table(path: Path, rows: Sequence[dict[str, Any]] | pa.Table, *, schema: pa.Schema | None = None) -> Path:
     """Append rows to a Lance dataset, creating it where it does not exist."""
     import lance
