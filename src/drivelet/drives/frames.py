@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from drivelet.core.artifacts import ImageArray
-from drivelet.core.errors import InputError
-from drivelet.drives.images import image_times, list_images, read_images
-from drivelet.drives.video import read_timeline, read_video
+from drivelet.drives.readers import open_pictures
 
 DEFAULT_IMAGE_FPS = 10.0
 
@@ -34,33 +32,23 @@ def read_frames(
     """Yield (frame index, seconds from the start, RGB image) in ascending order, one frame in memory at a time.
 
     Args:
-        source: a video file or a folder of images.
+        source: a drive as the `file` column names it: a video, a folder of images, a log, or one of these with `#part`.
         indices: the frames wanted; all where neither this nor `every_hz` is given.
         every_hz: take the first frame at or after every tick instead.
         fps: frame rate of a folder of images that bears no times.
 
     Damaged frames are left out.
     """
-    path = Path(source)
-    if path.is_dir():
-        files = list_images(path)
-        if not files:
-            raise InputError(f"{path}: no image in this folder; put a drive into it")
-        times = image_times(path, files, fps=fps)
-        yield from read_images(files, times, _wanted(times, indices, every_hz))
-        return
-    timeline = read_timeline(path)
-    times = [timeline.time(index) for index in range(len(timeline.pts))]
-    yield from read_video(path, timeline, _wanted(times, indices, every_hz))
-
-
-def _wanted(times: Sequence[float], indices: Sequence[int] | None, every_hz: float | None) -> Sequence[int]:
-    if indices is not None:
-        return indices
-    return select(times, every_hz) if every_hz else range(len(times))
+    pictures = open_pictures(source, fps=fps)
+    time_of = dict(zip(pictures.frames, pictures.times, strict=True))
+    if indices is None:
+        places = select(pictures.times, every_hz) if every_hz else range(len(pictures.times))
+        indices = [pictures.frames[place] for place in places]
+    for index, image in pictures.read([index for index in indices if index in time_of]):
+        yield index, time_of[index], image
 
 
 def frames_at(file: str, indices: Sequence[int]) -> Iterator[tuple[int, ImageArray]]:
-    """Yield (index, RGB image) of a video or folder of images: the reader for the rooms that need frames."""
+    """Yield (index, RGB image) of a drive as the `file` column names it: the reader for the rooms that need frames."""
     for index, _, image in read_frames(file, indices=indices):
         yield index, image

@@ -9,6 +9,8 @@ from pathlib import Path
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES, read_image
+from drivelet.drives.reading import DriveSource, Pictures, Reader, Recording
+from drivelet.drives.sensors import read_sensors, streams_of
 
 TIMES = "times.csv"
 EPOCH_UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
@@ -72,13 +74,44 @@ def _from_names(files: Sequence[Path]) -> list[float]:
     return [(number - numbers[0]) * scale for number in numbers] if scale else []
 
 
-def read_images(
-    files: Sequence[Path], times: Sequence[float], indices: Sequence[int]
-) -> Iterator[tuple[int, float, ImageArray]]:
-    """Yield (index, seconds, RGB image) for the wanted indices in ascending order; damaged images are left out."""
-    for index in sorted({index for index in indices if 0 <= index < len(files)}):
-        try:
-            image = read_image(files[index])
-        except InputError:
-            continue
-        yield index, times[index], image
+def file_pictures(
+    files: Sequence[Path],
+    times: Sequence[float],
+    *,
+    frames: Sequence[int] | None = None,
+    fps: float = 0.0,
+    lost: int = 0,
+) -> Pictures:
+    """Return image files as frames; `frames` are their places in `files`, all by default, of one time each."""
+    frames = range(len(files)) if frames is None else frames
+    known = set(frames)
+
+    def read(indices: Sequence[int]) -> Iterator[tuple[int, ImageArray]]:
+        for index in sorted(known.intersection(indices)):
+            try:
+                image = read_image(files[index])
+            except InputError:
+                continue
+            yield index, image
+
+    return Pictures(frames=frames, times=times, read=read, fps=fps, lost=lost)
+
+
+def folder_pictures(path: Path, part: str, fps: float) -> Pictures:
+    """Return the images of a folder as frames.
+
+    Raises:
+        InputError: there is none, or their times do not rise.
+    """
+    files = list_images(path)
+    if not files:
+        raise InputError(f"{path}: no image in this folder; put a drive into it")
+    return file_pictures(files, image_times(path, files, fps=fps), fps=fps)
+
+
+def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
+    streams = streams_of(read_sensors(drive.sensors), source=drive.sensors.name) if drive.sensors else []
+    return Recording(file=str(drive.file), pictures=folder_pictures(drive.file, "", fps), streams=streams)
+
+
+READER = Reader(kind="images", owns=lambda path, part: path.is_dir(), open=_open, pictures=folder_pictures)

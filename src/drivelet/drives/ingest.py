@@ -1,27 +1,36 @@
-"""The ingest stage: a drive in any supported form becomes the frame table; the original file stays as it is."""
+"""The ingest stage: a drive in any supported format becomes the same tables; the original files stay as they are."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from dataclasses import field as default
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
-from drivelet.core.artifacts import Frame
+from drivelet.core.artifacts import EgoMotion, EgoStep, Frame
 from drivelet.core.errors import InputError
 from drivelet.core.flow import write_json
 from drivelet.core.progress import say, track
-from drivelet.core.tables import chunked, write_table
-from drivelet.drives.discover import DriveSource, discover
+from drivelet.core.tables import append_table, chunked, write_table
+from drivelet.drives.clock import ClockConfig
+from drivelet.drives.discover import discover
+from drivelet.drives.drive_motion import find_motion
+from drivelet.drives.ego_motion import EgoConfig
 from drivelet.drives.frames import DEFAULT_IMAGE_FPS
-from drivelet.drives.images import image_times, list_images, read_images
-from drivelet.drives.sensors import CHANNELS, align, read_sensors
-from drivelet.drives.video import iter_video, read_timeline
+from drivelet.drives.image_motion import Grey, ImageMotion, motion_into, small_grey
+from drivelet.drives.readers import reader
+from drivelet.drives.reading import Checked, DriveSource, Floats, Pictures, Recording
+from drivelet.drives.sensors import CHANNELS, Chosen, SensorLog, align, choose
 
-SCHEMA = pa.schema(
+FRAMES = pa.schema(
     [("drive", pa.string()), ("file", pa.string()), ("frame", pa.int64()), ("t", pa.float64())]
     + [(channel, pa.float64()) for channel in CHANNELS]
+    + [("standing", pa.bool_()), *((name, pa.float64()) for name in ("forward_m", "left_m", "yaw_rad"))]
 )
+SENSORS = pa.schema([("channel", pa.string()), ("t", pa.float64()), ("value", pa.float64())])
+CHUNK = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,39 +39,60 @@ class IngestConfig:
 
     Attributes:
         image_fps: frames per second of a folder of images that bears no times.
+        camera: the image topic, camera folder or channel to use; empty takes the front camera, or the busiest topic.
         alignment: how sensor samples reach frame times.
         max_gap_s: a frame further than this from any sensor sample gets NaN.
+        clock: how the sensors' clock is compared with the camera's.
+        ego: how the car's motion is told.
     """
 
     image_fps: float = DEFAULT_IMAGE_FPS
+    camera: str = ""
     alignment: Literal["linear", "nearest"] = "linear"
     max_gap_s: float = 0.5
+    clock: ClockConfig = default(default_factory=ClockConfig)
+    ego: EgoConfig = default(default_factory=EgoConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Scan:
-    """What decoding a drive once has found: good frames and what was lost."""
+class Scan:
+    """What decoding a drive once has found: good frames, seconds from the first one of the source, what moved into
+    each of them (empty without pictures), and losses.
+    """
 
     frames: list[int]
     times: list[float]
-    fps: float
+    moved: list[ImageMotion]
     size: tuple[int, int]
     total: int
     suspect: int
 
 
 def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
-    """Write `frames.lance` (columns of `Frame`) and `drive.json` for the drive at `source`.
+    """Write `frames.lance` (columns of `Frame`), `sensors.lance` and `drive.json` for the drive at `source`.
 
-    Several drives at `source` get a folder each beneath `out`, named after the drive; `ingested` lists them.
+    Several drives at `source` get a folder each beneath `out`, named after the drive; `ingested` lists them. One of
+    them that cannot be read is named and left out, and stands in `out/refused.json`.
     Every frame is decoded once: damaged ones are left out of the table and counted in `drive.json`.
 
     Raises:
         InputError: nothing readable at `source`, or a damaged sensor log.
     """
     drives = discover(source)
+    if len(drives) == 1:
+        return ingest_drive(config, drive=drives[0], out=out)
+    refused: dict[str, InputError] = {}
     for drive in drives:
-        ingest_drive(config, drive=drive, out=out if len(drives) == 1 else out / drive.name)
+        try:
+            ingest_drive(config, drive=drive, out=out / drive.name)
+        except InputError as error:
+            refused[drive.name] = error
+    if len(refused) == len(drives):
+        raise next(iter(refused.values()))
+    for name, error in refused.items():
+        say(f"[yellow]{_plain(name)} is left out: {_plain(str(error))}[/yellow]")
+    if refused:
+        write_json(out / "refused.json", {name: str(error) for name, error in refused.items()})
     return out
 
 
@@ -80,83 +110,151 @@ def ingested(folder: Path) -> list[Path]:
 
 def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path:
     """Write the tables of one drive to `out`; return `out`."""
-    scan = _scan_video(drive) if drive.kind == "video" else _scan_images(config, drive)
-    if not scan.frames:
-        raise InputError(f"{drive.file}: not one frame can be decoded; record or copy the file again")
-    channels = _sensors(config, drive, scan)
+    # Wild numbers overflow to what is no number, and that is left out and counted.
+    with np.errstate(all="ignore"):
+        recording = reader(drive.kind).open(drive, config.image_fps, config.camera)
+        scan = check_frames(drive, recording)
+        sensors = choose_sensors(config, drive, recording, end=scan.times[-1])
+    motion = find_motion(
+        scan.times, sensors.log, scan.moved, focal_px=recording.focal_px, clock=config.clock, ego=config.ego
+    )
+    channels = align(motion.log, scan.times, method=config.alignment, max_gap_s=config.max_gap_s)
     out.mkdir(parents=True, exist_ok=True)
-    rows = _rows(drive, scan, channels)
-    tables = [pa.Table.from_pylist(chunk, schema=SCHEMA) for chunk in chunked(rows, 8192)]
-    write_table(out / "frames.lance", pa.concat_tables(tables))
-    write_json(out / "drive.json", _summary(drive, scan, channels))
-    lost = scan.total - len(scan.frames)
-    if lost:
-        say(f"[yellow]{drive.name}: {lost} of {scan.total} frames are damaged and skipped[/yellow]")
+    write_frames(out / "frames.lance", drive.name, recording.file, scan, channels, motion.ego)
+    write_sensors(out / "sensors.lance", sensors.log)
+    summary = {**summarise(drive, recording, scan, sensors), **motion.as_json()}
+    write_json(out / "drive.json", summary)
+    for line in losses(summary):
+        say(f"[yellow]{_plain(drive.name)}: {_plain(line)}[/yellow]")
+    if alarm := summary["clock"]["alarm"]:
+        say(f"{_plain(drive.name)}: sensors stay on their own clock: {_plain(alarm)}")
     return out
 
 
-def _scan_video(drive: DriveSource) -> _Scan:
-    timeline = read_timeline(drive.file)
-    good: list[int] = []
-    doubtful = 0
-    for index, _, suspect in track(
-        iter_video(drive.file, timeline), total=len(timeline.pts), what=f"ingest {drive.name}"
-    ):
-        good.append(index)
-        doubtful += suspect
-    good = sorted(set(good))
-    times = [timeline.time(index) for index in good]
-    return _Scan(
-        frames=good, times=times, fps=timeline.fps, size=timeline.size, total=timeline.declared, suspect=doubtful
+def check_frames(drive: DriveSource, recording: Recording) -> Scan:
+    """Decode every frame once; where a source holds times only, take these.
+
+    Raises:
+        InputError: not one frame can be decoded.
+    """
+    pictures = recording.pictures
+    total = len(pictures.frames) + pictures.lost
+    if not recording.readable:
+        times = list(pictures.times)
+        return Scan(frames=list(pictures.frames), times=times, moved=[], size=(0, 0), total=total, suspect=0)
+    time_of = dict(zip(pictures.frames, pictures.times, strict=True))
+    good: dict[int, ImageMotion] = {}
+    size, suspect = (0, 0), 0
+    before: Grey | None = None
+    for found in track(_checked(pictures), total=len(time_of), what=f"ingest {drive.name}"):
+        if found.index in time_of:
+            size = size if any(size) else found.size
+            suspect += found.suspect
+            good[found.index] = motion_into(before, found.grey, scale=found.size[0] / found.grey.shape[1])
+            before = found.grey
+    if not good:
+        raise InputError(f"{drive.file}: not one frame can be decoded; record or copy the file again")
+    frames = sorted(good, key=time_of.__getitem__)
+    times, moved = [time_of[i] for i in frames], [good[i] for i in frames]
+    return Scan(frames=frames, times=times, moved=moved, size=size, total=total, suspect=suspect)
+
+
+def _checked(pictures: Pictures) -> Iterator[Checked]:
+    if pictures.check:
+        return pictures.check()
+    return (
+        Checked(index, (image.shape[1], image.shape[0]), suspect=False, grey=small_grey(image))
+        for index, image in pictures.read(pictures.frames)
     )
 
 
-def _scan_images(config: IngestConfig, drive: DriveSource) -> _Scan:
-    files = list_images(drive.file)
-    times = image_times(drive.file, files, fps=config.image_fps)
-    good: list[int] = []
-    size = (0, 0)
-    for index, _, image in track(
-        read_images(files, times, range(len(files))), total=len(files), what=f"ingest {drive.name}"
-    ):
-        good.append(index)
-        size = size if any(size) else (image.shape[1], image.shape[0])
-    fps = (len(times) - 1) / times[-1] if len(times) > 1 else config.image_fps
-    return _Scan(frames=good, times=[times[i] for i in good], fps=fps, size=size, total=len(files), suspect=0)
+def choose_sensors(config: IngestConfig, drive: DriveSource, recording: Recording, *, end: float) -> Chosen:
+    """Return the drive's sensor log.
+
+    Raises:
+        InputError: a CSV, whose every line is checked by hand, does not meet the frames' times.
+    """
+    chosen = choose(recording.streams, end=end, max_gap_s=config.max_gap_s)
+    table = drive.sensors is not None and drive.sensors.suffix == ".csv"
+    if table and recording.streams and not chosen.log.channels:
+        raise InputError(f"{drive.sensors}: {chosen.dropped[0].reason}; count timestamp_s from the first frame")
+    return replace(chosen, dropped=[*recording.dropped, *chosen.dropped])
 
 
-def _sensors(config: IngestConfig, drive: DriveSource, scan: _Scan) -> dict[str, Any]:
-    if drive.sensors is None:
-        return {}
-    log = read_sensors(drive.sensors)
-    channels = align(log, scan.times, method=config.alignment, max_gap_s=config.max_gap_s)
-    if all((values != values).all() for values in channels.values()):
-        raise InputError(
-            f"{drive.sensors}: times {log.time_N[0]:g}..{log.time_N[-1]:g} s do not meet the drive's "
-            f"0..{scan.times[-1]:g} s; count timestamp_s from the first frame"
-        )
-    return channels
+def write_frames(path: Path, name: str, file: str, scan: Scan, channels: Mapping[str, Floats], ego: EgoMotion) -> None:
+    """Write the frame table in chunks."""
+    places = range(len(scan.frames))
+    for number, chunk in enumerate(chunked(places, CHUNK)):
+        rows = [
+            asdict(Frame(
+                drive=name, file=file, frame=scan.frames[n], t=scan.times[n],
+                **{channel: float(values[n]) for channel, values in channels.items()}, **_step(ego.steps[n]),
+            ))
+            for n in chunk
+        ]  # fmt: skip
+        (append_table if number else write_table)(path, rows, schema=FRAMES)
 
 
-def _rows(drive: DriveSource, scan: _Scan, channels: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for position, (index, time) in enumerate(zip(scan.frames, scan.times, strict=True)):
-        values = {name: float(column[position]) for name, column in channels.items()}
-        yield asdict(Frame(drive=drive.name, file=str(drive.file), frame=index, t=time, **values))
+def _step(step: EgoStep) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in ("standing", "forward_m", "left_m", "yaw_rad")}
 
 
-def _summary(drive: DriveSource, scan: _Scan, channels: dict[str, Sequence[float]]) -> dict[str, Any]:
+def write_sensors(path: Path, log: SensorLog) -> None:
+    """Write every channel at its own rate, one after the other; a drive without sensors has an empty table."""
+    write_table(path, [], schema=SENSORS)
+    for channel, samples in log.channels.items():
+        for start in range(0, len(samples.time_N), CHUNK):
+            time_N, value_N = (column[start : start + CHUNK] for column in samples)
+            names = pa.array([channel] * len(time_N), pa.string())
+            append_table(path, pa.Table.from_arrays([names, pa.array(time_N), pa.array(value_N)], schema=SENSORS))
+
+
+def summarise(drive: DriveSource, recording: Recording, scan: Scan, sensors: Chosen) -> dict[str, Any]:
+    """Return the content of `drive.json`."""
+    times = recording.pictures.times
+    span = times[-1] - times[0]
     return {
         "drive": drive.name,
-        "source": drive.file.name,
-        "file": str(drive.file),
+        "source": f"{drive.file.name}#{drive.part}" if drive.part else drive.file.name,
+        "file": recording.file,
         "kind": drive.kind,
-        "fps": round(scan.fps, 4),
+        "camera": recording.camera,
+        "fps": round((len(times) - 1) / span if span > 0 else recording.pictures.fps, 4),
         "width": scan.size[0],
         "height": scan.size[1],
         "duration_s": round(scan.times[-1], 6),
         "frames": len(scan.frames),
         "skipped_frames": scan.total - len(scan.frames),
         "suspect_frames": scan.suspect,
-        "sensors": list(channels),
-        "sensors_source": drive.sensors.name if drive.sensors else "",
+        "pictures": recording.readable,
+        "sensors": [channel for channel in CHANNELS if channel in sensors.log.channels],
+        "sensors_source": (drive.sensors or drive.file).name if sensors.log.channels else "",
+        "lost": dict(recording.lost),
+        **sensors.as_json(),
     }
+
+
+def losses(summary: Mapping[str, Any]) -> list[str]:
+    """Return what is to be said of a drive: a line for every kind of loss."""
+    lines: list[str] = []
+    if summary["skipped_frames"]:
+        total = summary["frames"] + summary["skipped_frames"]
+        lines.append(f"{summary['skipped_frames']} of {total} frames skipped: damaged or without a time")
+    if not summary["pictures"]:
+        lines.append("sensors and frame times only; there are no pictures to label")
+    if lost := ", ".join(f"{count} {what}" for what, count in summary["lost"].items() if count):
+        lines.append(f"skipped {lost}")
+    for stream in summary["streams"]:
+        if stream["skipped"] or stream["unsorted"]:
+            lines.append(
+                f"{stream['channel']} ({stream['source']}): {stream['skipped']} samples skipped, "
+                f"{stream['unsorted']} put back in order"
+            )
+    dropped: Sequence[Mapping[str, Any]] = summary["dropped"]
+    lines += [f"{d['channel']} ({d['source']}) is left out: {d['reason']}" for d in dropped if not d["spare"]]
+    return lines
+
+
+def _plain(text: str) -> str:
+    """Brackets in names are no markup."""
+    return text.replace("[", r"\[")

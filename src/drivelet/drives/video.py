@@ -13,8 +13,11 @@ from av.error import FFmpegError
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
+from drivelet.drives.image_motion import small_size
+from drivelet.drives.reading import Checked, DriveSource, Pictures, Reader, Recording
+from drivelet.drives.sensors import read_sensors, streams_of
 
-SUFFIXES = (".mp4", ".mov", ".avi", ".m4v", ".mkv", ".webm")
+SUFFIXES = (".mp4", ".mov", ".avi", ".m4v", ".mkv", ".webm", ".hevc")
 SEEK_AHEAD = 300
 """Wanted frames further apart than this are reached by a seek to the key frame before, not by decoding all between."""
 
@@ -30,6 +33,7 @@ class Timeline:
         fps: mean frames per second.
         size: (width, height) in pixels.
         declared: frames that the container's index promises; more than `pts` where the file is cut short.
+        bare: whether this is a stream without container, whose packets bear no times and are numbered as they come.
     """
 
     pts: tuple[int, ...]
@@ -37,6 +41,7 @@ class Timeline:
     fps: float
     size: tuple[int, int]
     declared: int
+    bare: bool = False
 
     def time(self, index: int) -> float:
         """Return seconds from the first frame."""
@@ -62,6 +67,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         if not container.streams.video:
             raise InputError(f"{path}: no readable video (no picture stream); record or copy the file again")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise InputError(f"{path}: no readable video (unknown codec); record or copy the file again")
         # Concealed errors would pass as good frames; a decoder that reports them lets us skip and count.
         stream.codec_context.options = {"err_detect": "explode"}
         yield container, stream
@@ -80,7 +87,11 @@ def read_timeline(path: Path) -> Timeline:
     with _opened(path) as (container, stream):
         if not stream.width or not stream.height:
             raise InputError(f"{path}: no readable video (no picture size); record or copy the file again")
-        pts = sorted({stamp for packet in _packets(container, stream) if (stamp := _stamp(packet)) is not None})
+        stamps = [_stamp(packet) for packet in _packets(container, stream) if packet.size]
+        bare = bool(stamps) and all(stamp is None for stamp in stamps)
+        if bare:
+            return _numbered(len(stamps), float(stream.average_rate or 25.0), (stream.width, stream.height))
+        pts = sorted({stamp for stamp in stamps if stamp is not None})
         if not pts:
             raise InputError(f"{path}: the video holds no frames; record or copy the file again")
         tick = float(stream.time_base)
@@ -90,6 +101,10 @@ def read_timeline(path: Path) -> Timeline:
         return Timeline(
             pts=tuple(pts), seconds_per_tick=tick, fps=mean, size=(stream.width, stream.height), declared=declared
         )
+
+
+def _numbered(count: int, fps: float, size: tuple[int, int]) -> Timeline:
+    return Timeline(pts=tuple(range(count)), seconds_per_tick=1 / fps, fps=fps, size=size, declared=count, bare=True)
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
@@ -104,8 +119,6 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _stamp(packet: Any) -> int | None:
-    if packet.size == 0:
-        return None
     return packet.pts if packet.pts is not None else packet.dts
 
 
@@ -121,7 +134,9 @@ def iter_video(path: Path, timeline: Timeline) -> Iterator[tuple[int, Any, bool]
 def _decoded(container: Any, stream: Any, timeline: Timeline) -> Iterator[tuple[int, Any, bool]]:
     suspect = False
     following: int | None = None
-    for packet in _packets(container, stream):
+    for number, packet in enumerate(_packets(container, stream)):
+        if timeline.bare and packet.size:
+            packet.pts = packet.dts = number
         try:
             frames = packet.decode()
         except (FFmpegError, ValueError):
@@ -141,11 +156,12 @@ def _decoded(container: Any, stream: Any, timeline: Timeline) -> Iterator[tuple[
 def read_video(path: Path, timeline: Timeline, indices: Sequence[int]) -> Iterator[tuple[int, float, ImageArray]]:
     """Yield (index, seconds, RGB image) for the wanted indices in ascending order; damaged frames are left out."""
     wanted = sorted({index for index in indices if 0 <= index < len(timeline.pts)})
-    runs = np.split(np.asarray(wanted, int), 1 + np.flatnonzero(np.diff(wanted) > SEEK_AHEAD)) if wanted else []
+    breaks = [] if timeline.bare else 1 + np.flatnonzero(np.diff(wanted) > SEEK_AHEAD)
+    runs = np.split(np.asarray(wanted, int), breaks) if wanted else []
     with _opened(path) as (container, stream):
         for run in runs:
             left = {int(index) for index in run}
-            if run[0] > SEEK_AHEAD:
+            if run[0] > SEEK_AHEAD and not timeline.bare:
                 container.seek(timeline.pts[int(run[0])], stream=stream, backward=True)
             for index, frame, _ in _decoded(container, stream, timeline):
                 if index in left:
@@ -153,3 +169,34 @@ def read_video(path: Path, timeline: Timeline, indices: Sequence[int]) -> Iterat
                     yield index, timeline.time(index), frame.to_ndarray(format="rgb24")
                 if not left or index > run[-1]:
                     break
+
+
+def video_pictures(path: Path, part: str = "", fps: float = 0.0) -> Pictures:
+    """Return the frames of a video."""
+    timeline = read_timeline(path)
+    count = len(timeline.pts)
+
+    def check() -> Iterator[Checked]:
+        for index, frame, suspect in iter_video(path, timeline):
+            width, height = small_size(frame.width, frame.height)
+            grey = frame.reformat(width=width, height=height, format="gray", interpolation="AREA").to_ndarray()
+            yield Checked(index, (frame.width, frame.height), suspect, grey)
+
+    return Pictures(
+        frames=range(count),
+        times=[timeline.time(index) for index in range(count)],
+        read=lambda indices: ((index, image) for index, _, image in read_video(path, timeline, indices)),
+        check=check,
+        fps=timeline.fps,
+        lost=timeline.declared - count,
+    )
+
+
+def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
+    streams = streams_of(read_sensors(drive.sensors), source=drive.sensors.name) if drive.sensors else []
+    return Recording(file=str(drive.file), pictures=video_pictures(drive.file), streams=streams)
+
+
+READER = Reader(
+    kind="video", owns=lambda path, part: path.suffix.lower() in SUFFIXES, open=_open, pictures=video_pictures
+)

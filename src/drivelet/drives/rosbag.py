@@ -1,0 +1,131 @@
+"""ROS 1 bags, read from front to back: a bag without index, as a crash leaves it, is read like any other.
+
+Format: http://wiki.ros.org/Bags/Format/2.0.
+"""
+
+import bz2
+from collections import Counter
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import lz4.frame
+
+from drivelet.core.errors import InputError
+from drivelet.drives.log_drive import log_reader
+from drivelet.drives.message_log import Message, MessageLog, Part, Topic
+from drivelet.drives.ros import decode_ros1
+
+MAGIC = b"#ROSBAG V2.0\n"
+SUFFIX = ".bag"
+MESSAGE, CHUNK, CONNECTION = 2, 5, 7
+DECOMPRESS = {b"none": bytes, b"bz2": bz2.decompress, b"lz4": lz4.frame.decompress}
+
+Fields = dict[bytes, bytes]
+
+
+class BagLog:
+    """A ROS 1 bag as a message log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.topics: dict[int, Topic] = {}
+        self.lost: Counter[str] = Counter()
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the chunks (or lone messages) of the file in order."""
+        with self.path.open("rb") as stream:
+            if stream.read(len(MAGIC)) != MAGIC:
+                raise InputError(f"{self.path}: no ROS 1 bag by its first line; copy the recording again, whole")
+            size = self.path.stat().st_size
+            while (offset := stream.tell()) < size:
+                record = _record(stream, size)
+                if record is None:
+                    self.lost["cut-off tails"] += 1
+                    return
+                yield Part(offset=offset, messages=self._messages(*record))
+
+    def part(self, offset: int) -> list[Message]:
+        """Return the messages of the chunk (or the lone message) at an offset."""
+        with self.path.open("rb") as stream:
+            stream.seek(offset)
+            record = _record(stream, self.path.stat().st_size)
+            return self._messages(*record) if record else []
+
+    def _messages(self, fields: Fields, data: bytes) -> list[Message]:
+        try:
+            if _op(fields) != CHUNK:
+                return self._message(fields, data)
+            inner = DECOMPRESS[fields[b"compression"]](data)
+        except Exception:
+            # Each decompressor raises its own errors; the next record is found all the same.
+            self.lost["damaged chunks"] += 1
+            return []
+        return self._inside(inner)
+
+    def _inside(self, chunk: bytes) -> list[Message]:
+        stream, found = BytesIO(chunk), []
+        while stream.tell() < len(chunk):
+            try:
+                record = _record(stream, len(chunk))
+                if record is None:
+                    raise ValueError("a record reaches beyond its chunk")
+                found += self._message(*record)
+            except (KeyError, ValueError, IndexError):
+                self.lost["damaged chunks"] += 1
+                break
+        return found
+
+    def _message(self, fields: Fields, data: bytes) -> list[Message]:
+        kind = _op(fields)
+        if kind not in (MESSAGE, CONNECTION):
+            return []
+        number = int.from_bytes(fields[b"conn"], "little")
+        if kind == MESSAGE:
+            time = fields[b"time"]
+            seconds, rest = (int.from_bytes(part, "little") for part in (time[:4], time[4:8]))
+            return [Message(number, seconds * 10**9 + rest, data)]
+        if number not in self.topics:
+            name = _fields(data)[b"type"].decode()
+            self.topics[number] = Topic(name=fields[b"topic"].decode(), type=name, decode=decode_ros1(name))
+        return []
+
+
+def _op(fields: Fields) -> int:
+    return fields[b"op"][0]
+
+
+def _record(stream: BinaryIO, size: int) -> tuple[Fields, bytes] | None:
+    """Return (header fields, data) at the stream's place, None where the file ends within it or is no longer a bag."""
+    blocks: list[bytes] = []
+    for _ in range(2):
+        length = int.from_bytes(stream.read(4), "little")
+        if stream.tell() + length > size:
+            return None
+        blocks.append(stream.read(length))
+    try:
+        fields = _fields(blocks[0])
+    except ValueError:
+        return None
+    return (fields, blocks[1]) if fields.get(b"op") else None
+
+
+def _fields(block: bytes) -> Fields:
+    found: Fields = {}
+    place = 0
+    while place < len(block):
+        length = int.from_bytes(block[place : place + 4], "little")
+        name, equals, value = block[place + 4 : place + 4 + length].partition(b"=")
+        if not equals or place + 4 + length > len(block):
+            raise ValueError("damaged header")
+        found[name] = value
+        place += 4 + length
+    return found
+
+
+def _open(path: Path) -> MessageLog:
+    return BagLog(path)
+
+
+READER = log_reader("rosbag", SUFFIX, _open)
