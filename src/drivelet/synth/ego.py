@@ -2,7 +2,7 @@
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +39,12 @@ def lamp_at(program: Program, t: float) -> str:
     return program[-1][0]
 
 
-def draw_program(rng: np.random.Generator) -> Program:
-    """A stretch of red -> green -> yellow -> red that begins anywhere in it."""
+def draw_program(rng: np.random.Generator, *, slow: float = 1.0) -> Program:
+    """A stretch of red -> green -> yellow -> red that begins anywhere in it; `slow` lengthens every phase."""
     start = str(rng.choice(["red", "green", "yellow"], p=[0.5, 0.35, 0.15]))
     order = {"red": ("red", "green", "yellow", "red"), "green": ("green", "yellow", "red"), "yellow": ("yellow", "red")}
     seconds = {"red": (3.0, 5.5), "green": (2.0, 4.0), "yellow": (1.6, 2.4)}
-    return tuple((state, round(float(rng.uniform(*seconds[state])), 2)) for state in order[start])
+    return tuple((state, round(slow * float(rng.uniform(*seconds[state])), 2)) for state in order[start])
 
 
 def drive_motion(
@@ -96,18 +96,36 @@ def _acceleration(
     return min(push, -min(need, 8.0)) if need > 1.6 or room < 4.0 else push
 
 
-def write_imu(path: Path, motion: Motion, rng: np.random.Generator) -> None:
-    """Write 50 Hz sensor readings of a motion, with white noise and a constant bias on each."""
+def swung(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Return the motion with a swing to one side and back every 60 m: around a parked van, a cyclist, a pothole."""
+    x, slope = motion.x.copy(), -np.tan(motion.yaw)
+    for start in np.arange(float(rng.uniform(2, 8)), float(motion.y[-1]), 60.0):
+        length, reach = float(rng.uniform(24, 40)), float(rng.uniform(0.7, 1.2)) * float(rng.choice([-1, 1]))
+        part = np.clip((motion.y - start) / length, 0, 1)
+        x += reach * np.sin(math.pi * part) ** 2
+        slope += reach * math.pi / length * np.sin(2 * math.pi * part)
+    return replace(motion, x=x, yaw=-np.arctan(slope))
+
+
+def write_imu(
+    path: Path, motion: Motion, rng: np.random.Generator, *, offset_s: float = 0.0, noise: float = 1.0
+) -> None:
+    """Write 50 Hz sensor readings of a motion, with white noise and a constant bias on each.
+
+    Args:
+        offset_s: camera time minus sensor time; the log's times are those of the sensors' own clock.
+        noise: factor on noise and bias.
+    """
     every = round(1 / IMU_HZ / STEP_S)
     yaw_rate = np.gradient(motion.yaw, STEP_S)
-    noise = ((0.05, 0.05), (0.004, 0.002), (0.12, 0.03))
+    spreads = ((0.05, 0.05), (0.004, 0.002), (0.12, 0.03))
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(SENSOR_HEADER)
-        columns = [motion.t[::every]]
-        for truth, (sigma, bias) in zip((motion.speed, yaw_rate, motion.acceleration), noise, strict=True):
+        columns = [motion.t[::every] - offset_s]
+        for truth, (sigma, bias) in zip((motion.speed, yaw_rate, motion.acceleration), spreads, strict=True):
             values = truth[::every]
-            columns.append(values + float(rng.normal(0, bias)) + rng.normal(0, sigma, len(values)))
+            columns.append(values + float(rng.normal(0, noise * bias)) + rng.normal(0, noise * sigma, len(values)))
         columns[1] = np.maximum(columns[1], 0.0)
         for row in zip(*columns, strict=True):
             writer.writerow([f"{value:.4f}" for value in row])

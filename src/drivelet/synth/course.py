@@ -1,0 +1,181 @@
+"""The course of a simulated drive: its road, light program, cones, moving vehicles, trials, and the ego's motion."""
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from drivelet.core.rng import generator
+from drivelet.synth import scenery, signs, traffic
+from drivelet.synth.build import Builder, pick
+from drivelet.synth.cones import place_cones
+from drivelet.synth.domain import DomainConfig
+from drivelet.synth.ego import Motion, Program, draw_program, drive_motion, swung
+from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
+from drivelet.synth.scene import RETRO, road_and_camera
+
+STANDING_MPS = 0.3
+TRUCK_HEIGHT = 1.22
+"""Scale that lifts the pool's truck to the 4.0 m that are legal in the EU (96/53/EC)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """What makes a drive hard to label; off by default.
+
+    Attributes:
+        far_side: share of junctions whose lights stand behind them, where a waiting driver sees them.
+        crossing: share of stops during which trucks cross between the car and the lights.
+        blinks: share of drives whose lit lamp is dark in single frames (pulsed LEDs against the shutter).
+        swings: share of drives that swing around something every 60 m.
+        slow_phases: factor on the length of every light phase.
+        clock_offset_s: range of camera time minus sensor time.
+        imu_noise: factor on the sensors' noise and bias.
+    """
+
+    far_side: float = 0.0
+    crossing: float = 0.0
+    blinks: float = 0.0
+    swings: float = 0.0
+    slow_phases: float = 1.0
+    clock_offset_s: tuple[float, float] = (0.0, 0.0)
+    imu_noise: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mover:
+    """A vehicle's velocity in the road frame (m/s), and where it is at the start, relative to where it was built."""
+
+    velocity: tuple[float, float]
+    start: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """A drive before it is rendered.
+
+    Attributes:
+        base: the scene record's parts that do not change.
+        states: parts and objects for each lamp state.
+        movers: object id -> how it moves.
+        program: the light's phases, or None.
+        motion: the ego's true motion.
+        blinks: times at which the lit lamp is dark for one frame.
+    """
+
+    base: dict[str, Any]
+    states: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]
+    movers: dict[int, Mover]
+    program: Program | None
+    motion: Motion
+    blinks: tuple[float, ...] = ()
+
+
+def plan_drive(
+    seed: int, index: int, domain: DomainConfig, trials: TrialConfig, *, size: tuple[int, int], seconds: float
+) -> Course:
+    """Draw drive `index`: its road, light program, cones, vehicles and the ego's motion."""
+    rng, hard = generator(seed, "drive", index), generator(seed, "trials", index)
+    domain = replace(domain, cone_m=(16.0, 42.0), sign_px=(9.0, 15.0), sign_far=0.0)
+    light, weather = pick(rng, domain.light), pick(rng, domain.weather)
+    road, camera = road_and_camera(rng, domain, size)
+    camera["yaw"] = round(0.3 * camera["yaw"], 3)
+    b = Builder(rng=rng, retro=RETRO[light])
+    stop = float(rng.uniform(30, 52))
+    has_junction, has_lamp = rng.random() < 0.85, rng.random() < 0.85
+    junction = _junction(rng, stop, has_lamp) if has_junction else None
+    program = draw_program(rng, slow=trials.slow_phases) if has_lamp and junction else None
+    scenery.road_surface(b, road, junction)
+    slow = _sign_and_cones(b, domain, road, junction)
+    movers = _movers(b, road)
+    mount = pick(rng, domain.mount)
+    if program and mount == "pole" and rng.random() < 0.4:  # a parked truck hides the light for a while
+        scenery.vehicle(b, road.half + 1.0, stop - float(rng.uniform(10, 16)), yaw=0.0, kind="truck")
+    scenery.surroundings(b, road, junction)
+    world, visibility = scenery.world(b, light, weather, scenery.lanterns(b, road, light))
+    base = {
+        "id": f"drive-{seed}-{index}", "size": list(size), "domain": domain.name,
+        "camera": camera, "world": world,
+        "setting": {
+            "light": light, "weather": weather, "region": road.region, "area": road.area,
+            "unit": UNIT[road.region], "region_default": REGION_DEFAULT[road.region],
+            "visibility_m": visibility, "junction": junction, "lanes": road.lanes, "ego_lane": road.lane,
+            "ego_x": round(road.ego_x, 3), "lane_width": round(road.lane_width, 3),
+        },
+    }  # fmt: skip
+    motion = drive_motion(rng, program=program, stop_y=stop if junction else None, slow=slow, seconds=seconds)
+    if hard.random() < trials.swings:
+        motion = swung(motion, hard)
+    signal_y = stop + 0.8
+    if program and junction and hard.random() < trials.far_side:
+        signal_y = junction["end_y"] + 1.5
+        if hard.random() < trials.crossing:
+            b.rng = hard
+            movers |= _crossing_trucks(b, road, motion, (stop + 4.0 + junction["end_y"]) / 2)
+    base["setting"]["signal_y"] = round(signal_y, 3) if program else None
+    blinks = _blinks(hard, seconds) if program and hard.random() < trials.blinks else ()
+    states = {}
+    for state in {state for state, _ in program or (("none", 0.0),)} | ({"off"} if blinks else set()):
+        lit = copy.deepcopy(b)
+        if program:
+            lit.rng = generator(seed, "drive lights", index)  # the same stream for every state
+            traffic.signals(lit, domain, road, state, mount, signal_y, others=False)
+        states[state] = (lit.parts, lit.objects)
+    return Course(base=base, states=states, movers=movers, program=program, motion=motion, blinks=blinks)
+
+
+def _junction(rng: np.random.Generator, stop: float, lamp: bool) -> dict[str, Any]:
+    end = stop + 4.0 + float(rng.uniform(7.5, 12.0))
+    return {"stop_y": stop, "end_y": end, "line": True, "zebra": bool(rng.random() < 0.7), "stop_sign": False}
+
+
+def _sign_and_cones(
+    b: Builder, domain: DomainConfig, road: Road, junction: dict[str, Any] | None
+) -> tuple[float, float] | None:
+    """Place a speed sign and cones; returns the stretch where cones narrow the ego lane, or None."""
+    rng = b.rng
+    clear = (junction["stop_y"] - 1.0, junction["end_y"]) if junction else (-9.0, -9.0)
+    if rng.random() < domain.posted:
+        values = POSTED[road.region]
+        signs.speed_sign(b, domain, road, int(values[int(rng.integers(len(values)))]), clear)
+    if rng.random() < 0.5:
+        narrow = rng.random() < domain.cones_in_path
+        count = int(rng.integers(2, 12))
+        place_cones(b, domain, road, count, narrow, pattern="gate" if narrow else "edge")
+        places = [item["at"][1] for item in b.objects if item["kind"] == "cone"]
+        return (min(places), max(places) + 2.0) if narrow else None
+    return None
+
+
+def _movers(b: Builder, road: Road) -> dict[int, Mover]:
+    """Oncoming vehicles."""
+    movers = {}
+    for _ in range(int(b.rng.integers(0, 3))):
+        lane = int(b.rng.integers(road.lanes))
+        scenery.vehicle(b, -(lane + 0.5) * road.lane_width, float(b.rng.uniform(45, 110)), yaw=180.0)
+        movers[b.objects[-1]["id"]] = Mover(velocity=(0.0, -float(b.rng.uniform(7, 12))))
+    return movers
+
+
+def _crossing_trucks(b: Builder, road: Road, motion: Motion, y: float) -> dict[int, Mover]:
+    """One to three trucks from the right that pass in front of the car while it stands; none where it never does."""
+    standing = motion.t[motion.speed < STANDING_MPS]
+    movers: dict[int, Mover] = {}
+    if not len(standing):
+        return movers
+    sight = road.ego_x + 0.5 * (road.half - road.ego_x)
+    middle, speed = float(b.rng.uniform(standing[0], standing[-1])), float(b.rng.uniform(1.5, 7.0))
+    for number in range(int(b.rng.integers(1, 4))):
+        scenery.vehicle(b, sight, y, yaw=90.0, kind="truck")
+        b.parts[-1]["scale"] = [1.0, 1.0, TRUCK_HEIGHT]
+        at_middle = speed * middle + number * 10.0
+        movers[b.objects[-1]["id"]] = Mover(velocity=(-speed, 0.0), start=(at_middle, 0.0))
+    return movers
+
+
+def _blinks(rng: np.random.Generator, seconds: float) -> tuple[float, ...]:
+    """Times of single dark frames, one in about 1.5 s."""
+    gaps = rng.exponential(1.5, size=int(2 * seconds) + 4)
+    times = np.cumsum(gaps)
+    return tuple(float(t) for t in times[times < seconds])
