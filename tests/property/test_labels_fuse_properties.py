@@ -6,7 +6,7 @@ from drivelet import tasks
 from drivelet.core.artifacts import Vote
 from drivelet.labels.calibrate import FITS, Calibration, CalibrationMap, as_distribution
 from drivelet.labels.fuse import FuseConfig, fuse
-from drivelet.labels.ledger import REASONS, LedgerConfig, judge
+from drivelet.labels.ledger import REASONS, LedgerConfig, judge, yield_curve
 from drivelet.labels.smooth import bounds, smooth, stability
 
 FIELDS = tasks.fields()
@@ -146,3 +146,26 @@ def test_every_answer_is_accepted_or_has_one_known_reason(answer, prob, votes, d
     if not reason:
         assert votes > 0
         assert prob >= config.min_prob
+
+
+@given(st.lists(st.tuples(unit, st.booleans()), min_size=1, max_size=60))
+def test_the_yield_falls_and_ends_with_the_surest(rows):
+    probs, right = zip(*rows, strict=True)
+    curve = yield_curve(probs, right)
+    kept = [point.kept for point in curve]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[0] == 1.0
+    assert np.isclose(curve[0].precision, np.mean(right))
+    top = [r for p, r in rows if p >= curve[-1].min_prob]
+    assert np.isclose(curve[-1].precision, np.mean(top))
+
+
+@given(st.lists(weights, min_size=1, max_size=4), st.sampled_from(["confusion", "dawid_skene"]))
+def test_every_way_of_fusing_returns_distributions(rows, method):
+    size = len(CHOICES)
+    counts = tuple(tuple(8 if i == j else 1 for j in range(size)) for i in range(size))
+    known = CalibrationMap(count=80, accuracy=0.6, confusion=counts, sureness=((9, 5, 3, 1), (5, 10, 20, 27)))
+    calibration = Calibration(maps={f"l{i}": {SPEC.name: known} for i in range(len(rows))})
+    probs = fuse(votes_of(rows), calibration, FIELDS, FuseConfig(method=method))["d", 0, SPEC.name].probs
+    assert np.isclose(probs.sum(), 1)
+    assert (probs > 0).all()

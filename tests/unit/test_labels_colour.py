@@ -98,7 +98,30 @@ def test_votes_are_distributions_over_the_choices(labeler):
 
 def test_count_distribution_adds_independent_blobs():
     probs = count_distribution(
-        [Cone(foot=(0.5, 0.9), likeness=0.5, count=1), Cone(foot=(0.1, 0.9), likeness=0.5, count=2)]
+        [
+            Cone(foot=(0.5, 0.9), box=(0.45, 0.7, 0.55, 0.9), likeness=0.5, count=1),
+            Cone(foot=(0.1, 0.9), box=(0, 0.7, 0.2, 0.9), likeness=0.5, count=2),
+        ]
     )
     assert list(probs[:4]) == [0.25, 0.25, 0.25, 0.25]
     assert in_path_probability([]) == 0
+
+
+def test_boxes_of_lamps_and_cones_lie_where_they_were_drawn(labeler):
+    image = cone(road(), 200, 220, 50)
+    image[30:66, 200:214] = cv2.resize(head("red"), (14, 36), interpolation=cv2.INTER_AREA)
+    large = cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    for picture, scale in ((image, 1), (large, 4)):
+        boxes = labeler.detect(picture)
+        (lamp,) = [box for box in boxes if box.kind == "lamp"]
+        (found,) = [box for box in boxes if box.kind == "cone"]
+        assert (lamp.answer, found.answer) == ("red", "")
+        assert 0 < lamp.score <= 1
+        assert 0 < found.score <= 1
+        assert np.allclose(lamp.xyxy, np.array([202, 33, 212, 42]) * scale, atol=4 * scale)
+        assert np.allclose(found.xyxy, np.array([184, 170, 217, 221]) * scale, atol=3 * scale)
+
+
+def test_nothing_is_detected_on_an_empty_road_or_on_a_heads_crop(labeler):
+    assert labeler.detect(road()) == []
+    assert labeler.detect(head("red")) == []

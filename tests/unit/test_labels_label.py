@@ -6,8 +6,9 @@ import pytest
 from drivelet import tasks
 from drivelet.core.artifacts import Prompt, Scored
 from drivelet.core.tables import read_rows, write_table
-from drivelet.labels.label import LabelConfig, join_labels, label_drive
+from drivelet.labels.label import LabelConfig, label_drive
 from drivelet.labels.ledger import LedgerConfig, judge
+from drivelet.labels.tables import join_labels
 from drivelet.labels.vlm import VlmLabeler
 
 FIELDS = {name: tasks.fields()[name] for name in ("traffic_light.state", "cone.count")}
@@ -58,7 +59,19 @@ def run(tmp_path, levels, labelers, *, config=None, out="out", name="d"):
 def test_every_frame_and_field_has_a_line_with_the_promised_keys(tmp_path):
     lines = run(tmp_path, [200] * 10, [LevelLabeler()])
     assert len(lines) == 20
-    assert list(lines[0]) == ["drive", "file", "frame", "t", "task", "answer", "prob", "accepted", "reason"]
+    assert list(lines[0]) == [
+        "drive",
+        "file",
+        "frame",
+        "t",
+        "task",
+        "answer",
+        "prob",
+        "accepted",
+        "reason",
+        "state",
+        "hidden",
+    ]
     lamp = [line for line in lines if line["task"] == "traffic_light.state"]
     assert all(line["answer"] == "red" and line["accepted"] and line["prob"] > 0.9 for line in lamp)
     cones = [line for line in lines if line["task"] == "cone.count"]
@@ -132,6 +145,19 @@ def test_several_drives_join(tmp_path):
     summary = json.loads((tmp_path / "both" / "summary.json").read_text())
     assert (summary["drives"], summary["frames"]) == (["a", "b"], 10)
     assert summary["fields"]["traffic_light.state"]["answers"] == {"green": 5, "red": 5}
+
+
+def test_a_reviewed_drive_joins_others_with_its_decisions(tmp_path):
+    run(tmp_path, [200] * 3, [LevelLabeler()], out="a", name="a")
+    run(tmp_path, [50] * 3, [LevelLabeler()], out="b", name="b")
+    rows = read_rows(tmp_path / "a" / "labels.lance")
+    reviewed = [row | {"review": "rejected", "accepted": False, "reason": "rejected_by_reviewer"} for row in rows]
+    write_table(tmp_path / "a" / "labels.lance", reviewed)
+    join_labels([tmp_path / "a", tmp_path / "b"], out=tmp_path / "both")
+    assert [row["review"] for row in read_rows(tmp_path / "both" / "labels.lance")] == ["rejected"] * 6 + [None] * 6
+    summary = json.loads((tmp_path / "both" / "summary.json").read_text())
+    assert summary["fields"]["traffic_light.state"]["rejected"]["rejected_by_reviewer"] == 3
+    assert summary["fields"]["traffic_light.state"]["accepted"] == 3
 
 
 def test_the_vlm_labeler_asks_its_prompt_and_votes_the_model_s_probabilities():

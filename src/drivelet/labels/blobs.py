@@ -32,6 +32,11 @@ class Blob:
     area: int
     pixels: NDArray[np.bool_]
 
+    def shares(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return (left, top, right, bottom) as shares of an image of this size."""
+        right, bottom = self.left + self.width, self.top + self.height
+        return self.left / width, self.top / height, right / width, bottom / height
+
 
 def channels(image: ImageArray) -> Channels:
     """Split an RGB image (H, W, 3) into hue, chroma (max - min) and value (max)."""

@@ -3,23 +3,27 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
 from drivelet.core.artifacts import Field, ImageArray, Vote
 from drivelet.core.ports import Labeler
+from drivelet.core.stats import expected_calibration_error
 
 FLOOR = 1e-4
 """No calibrated probability is below this: one labeler alone may doubt, not forbid."""
 ENOUGH = 30
 """Gold rows from which on a map is fitted; below, votes are taken as they are."""
 FOLDS = 5
+BINS = 10
+LEVELS = (0.6, 0.9, 0.99)
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +49,13 @@ class CalibrationMap:
         count: gold rows it was fitted to.
         nll_before: cross-validated negative log-likelihood of the gold without correction; NaN where not measured.
         nll_after: the same with it.
+        ece_before, ece_after: expected calibration error of the top answer, held out in the same way.
         accuracy: share of gold rows whose top answer the label allows.
+        confusion: gold rows by (true answer, top answer), in the order of the field's choices; coarse labels are left
+            out.
+        sureness: gold rows by (wrong or right, level of the top probability), levels as `level` tells them.
+        reliability: (mean probability of the top answer, share right, rows) of each bin of corrected held-out
+            votes.
         note: why nothing was fitted, or empty.
     """
 
@@ -54,7 +64,12 @@ class CalibrationMap:
     count: int = 0
     nll_before: float = float("nan")
     nll_after: float = float("nan")
+    ece_before: float = float("nan")
+    ece_after: float = float("nan")
     accuracy: float = float("nan")
+    confusion: tuple[tuple[int, ...], ...] = ()
+    sureness: tuple[tuple[int, ...], ...] = ()
+    reliability: tuple[tuple[float, float, int], ...] = ()
     note: str = ""
 
     def apply(self, probs: Sequence[float] | Floats) -> Floats:
@@ -74,14 +89,14 @@ class Calibration:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data that `from_json` reads back."""
-        return {name: {f: vars(m) for f, m in fields.items()} for name, fields in self.maps.items()}
+        return {name: {f: asdict(m) for f, m in fields.items()} for name, fields in self.maps.items()}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "Calibration":
         """Return the calibration that `as_json` wrote."""
         return Calibration(
             maps={
-                name: {f: CalibrationMap(**{**m, "params": tuple(m["params"])}) for f, m in fields.items()}
+                name: {f: TypeAdapter(CalibrationMap).validate_python(m) for f, m in fields.items()}
                 for name, fields in data.items()
             }
         )
@@ -133,19 +148,59 @@ def calibrate(votes: Sequence[Vote], gold: Sequence[Gold], fields: Mapping[str, 
 def _fit_cell(pairs: Sequence[tuple[Vote, Gold]], spec: Field) -> CalibrationMap:
     probs_NC = np.stack([vector(vote.probs, spec.choices) for vote, _ in pairs])
     allowed_NC = np.array([[choice in spec.parse(row.label) for choice in spec.choices] for _, row in pairs])
-    accuracy = float(allowed_NC[np.arange(len(pairs)), probs_NC.argmax(axis=1)].mean())
+    base = CalibrationMap(
+        count=len(pairs),
+        accuracy=float(allowed_NC[np.arange(len(pairs)), probs_NC.argmax(axis=1)].mean()),
+        confusion=_confusion(probs_NC, allowed_NC),
+        sureness=_sureness(probs_NC, allowed_NC),
+    )
     if len(pairs) < ENOUGH:
-        return CalibrationMap(count=len(pairs), accuracy=accuracy, note=f"fewer than {ENOUGH} gold rows")
+        return replace(base, note=f"fewer than {ENOUGH} gold rows")
     folds_N = np.array([_fold(row.group or row.item) for _, row in pairs])
-    scores = {method: _cross_validated(method, probs_NC, allowed_NC, folds_N) for method in FITS}
+    held = {method: _held_out(method, probs_NC, allowed_NC, folds_N) for method in FITS}
+    scores = {method: _nll(corrected_NC, allowed_NC) for method, corrected_NC in held.items()}
     best = min(scores, key=lambda method: scores[method])
-    return CalibrationMap(
+    return replace(
+        base,
         method=best,
         params=FITS[best](probs_NC, allowed_NC),
-        count=len(pairs),
         nll_before=scores["identity"],
         nll_after=scores[best],
-        accuracy=accuracy,
+        ece_before=_ece(*_top(held["identity"], allowed_NC)),
+        ece_after=_ece(*_top(held[best], allowed_NC)),
+        reliability=_reliability(*_top(held[best], allowed_NC)),
+    )
+
+
+def _confusion(probs_NC: Floats, allowed_NC: NDArray[np.bool_]) -> tuple[tuple[int, ...], ...]:
+    exact_N = allowed_NC.sum(axis=1) == 1
+    counts_CC = np.zeros((probs_NC.shape[1],) * 2, int)
+    np.add.at(counts_CC, (allowed_NC[exact_N].argmax(axis=1), probs_NC[exact_N].argmax(axis=1)), 1)
+    return tuple(tuple(int(n) for n in row) for row in counts_CC)
+
+
+def level(top_N: Floats) -> NDArray[np.int64]:
+    """Return how sure a vote is: 0 below the first of LEVELS, and so on."""
+    return np.searchsorted(np.asarray(LEVELS), top_N, side="right")
+
+
+def _sureness(probs_NC: Floats, allowed_NC: NDArray[np.bool_]) -> tuple[tuple[int, ...], ...]:
+    top_N, right_N = _top(probs_NC, allowed_NC)
+    counts = np.zeros((2, len(LEVELS) + 1), int)
+    np.add.at(counts, (right_N.astype(int), level(top_N)), 1)
+    return tuple(tuple(int(n) for n in row) for row in counts)
+
+
+def _ece(top_N: Floats, right_N: NDArray[np.bool_]) -> float:
+    return expected_calibration_error(top_N.tolist(), right_N.tolist())
+
+
+def _reliability(top_N: Floats, right_N: NDArray[np.bool_]) -> tuple[tuple[float, float, int], ...]:
+    """Return the bins of a reliability diagram (Murphy & Winkler 1977) that hold any row."""
+    bin_N = np.minimum((top_N * BINS).astype(int), BINS - 1)
+    return tuple(
+        (round(float(top_N[bin_N == b].mean()), 4), round(float(right_N[bin_N == b].mean()), 4), int(sum(bin_N == b)))
+        for b in np.unique(bin_N)
     )
 
 
@@ -153,16 +208,16 @@ def _fold(group: str) -> int:
     return int.from_bytes(blake2b(group.encode(), digest_size=4).digest(), "big") % FOLDS
 
 
-def _cross_validated(method: str, probs_NC: Floats, allowed_NC: NDArray[np.bool_], folds_N: NDArray[np.int64]) -> float:
-    losses: list[Floats] = []
+def _held_out(method: str, probs_NC: Floats, allowed_NC: NDArray[np.bool_], folds_N: NDArray[np.int64]) -> Floats:
+    """Return every row corrected by a map that was fitted without its fold; as it is where there is but one fold."""
+    corrected_NC = probs_NC.copy()
+    if len(np.unique(folds_N)) == 1:
+        return corrected_NC
     for fold in np.unique(folds_N):
         held = folds_N == fold
-        if held.all():
-            return math.inf if method != "identity" else _nll(probs_NC, allowed_NC)
         params = FITS[method](probs_NC[~held], allowed_NC[~held])
-        corrected = np.stack([_apply(method, params, row) for row in probs_NC[held]])
-        losses.append(-np.log((corrected * allowed_NC[held]).sum(axis=1) + FLOOR))
-    return float(np.concatenate(losses).mean())
+        corrected_NC[held] = [_apply(method, params, row) for row in probs_NC[held]]
+    return corrected_NC
 
 
 def _nll(probs_NC: Floats, allowed_NC: NDArray[np.bool_]) -> float:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from drivelet.core.artifacts import UNKNOWN, Field, ImageArray
+from drivelet.core.artifacts import UNKNOWN, Box, Field, ImageArray
 from drivelet.labels.cones import count_distribution, find_cones, in_path_probability
-from drivelet.labels.lamps import frame_evidence, head_evidence, is_head
+from drivelet.labels.lamps import find_lamps, frame_evidence, head_evidence, is_head
 
 LAMP, COUNT, IN_PATH = "traffic_light.state", "cone.count", "cone.in_path"
 SPREAD = 0.06
@@ -43,6 +43,21 @@ class ColourLabeler:
                 votes[IN_PATH] = {"yes": there, "no": 1 - there}
         return {name: _spread(vote, self._specs[name]) for name, vote in votes.items()}
 
+    def detect(self, image: ImageArray) -> list[Box]:
+        """Return lit lamps (their colour as answer) and cones in pixels of this image; nothing on a head's crop.
+
+        Cones that touch share a box.
+        """
+        if is_head(image):
+            return []
+        lamps = [("lamp", lamp.box, lamp.likeness, lamp.colour) for lamp in find_lamps(image)]
+        cones = [("cone", cone.box, cone.likeness, "") for cone in find_cones(image)]
+        height, width = image.shape[:2]
+        return [
+            Box(kind=kind, xyxy=(x0 * width, y0 * height, x1 * width, y1 * height), score=score, answer=answer)
+            for kind, (x0, y0, x1, y1), score, answer in (*lamps, *cones)
+        ]
+
 
 def _head(image: ImageArray) -> dict[str, float]:
     evidence = {name: value**2 for name, value in head_evidence(image).items()}
@@ -52,7 +67,7 @@ def _head(image: ImageArray) -> dict[str, float]:
 
 
 def _frame(image: ImageArray) -> dict[str, float]:
-    evidence = frame_evidence(image)
+    evidence = frame_evidence(find_lamps(image))
     nothing = float(np.prod([1 - value for value in evidence.values()]))
     vote = {name: value / max(1e-3, 1.02 - value) for name, value in evidence.items()}
     best, second = sorted(vote.values(), reverse=True)[:2]

@@ -17,9 +17,10 @@ MOST = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Cone:
-    """A cone-like blob: foot point as shares of width and height, how surely a cone, and how many stand in it."""
+    """A cone-like blob: foot point and box as shares of width and height, how surely a cone, how many stand in it."""
 
     foot: tuple[float, float]
+    box: tuple[float, float, float, float]
     likeness: float
     count: int
 
@@ -36,7 +37,7 @@ def find_cones(image: ImageArray) -> list[Cone]:
         likeness, count = _judge(blob, orange[_box(blob)], height)
         if likeness > 0.05:
             foot = ((blob.left + blob.width / 2) / width, (blob.top + blob.height) / height)
-            found.append(Cone(foot=foot, likeness=likeness, count=count))
+            found.append(Cone(foot=foot, box=blob.shares(width, height), likeness=likeness, count=count))
     return found
 
 

@@ -1,13 +1,19 @@
 """Fusion: the calibrated votes on one frame and field become one distribution."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from drivelet.core.artifacts import Field, Vote
-from drivelet.labels.calibrate import Calibration, Floats, as_distribution, vector
+from drivelet.labels.calibrate import ENOUGH, Calibration, CalibrationMap, Floats, as_distribution, level, vector
+from drivelet.labels.dawid_skene import NO_VOTE, fit, patterns
+
+Key = tuple[str, int, str]
+"""(drive, frame, field)."""
+PRIOR_ROWS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +21,15 @@ class FuseConfig:
     """Settings of `fuse`.
 
     Attributes:
+        method: `confusion` weighs each vote by how its labeler confuses answers on gold, and pools where gold is too
+            little to tell; `pool` multiplies calibrated distributions; `dawid_skene` learns the confusions from all
+            votes on the field together, those on gold among them.
         family_discount: how far m labelers of one family count as one: each has weight m ** -discount (0: all are
             independent, 1: the family is one voter).
         prior_floor: share of the uniform distribution mixed into every fused one.
     """
 
+    method: Literal["confusion", "pool", "dawid_skene"] = "confusion"
     family_discount: float = 1.0
     prior_floor: float = 0.01
 
@@ -45,16 +55,95 @@ def fuse(
     calibration: Calibration,
     fields: Mapping[str, Field],
     config: FuseConfig = FuseConfig(),
-) -> dict[tuple[str, int, str], Fused]:
+) -> dict[Key, Fused]:
     """Return (drive, frame, field) -> fused distribution for every cell with a vote.
 
-    Logarithmic pooling of calibrated votes (Genest & Zidek 1986) under a uniform prior, members of a family sharing
-    its weight. A labeler that abstains has no vote, and a uniform vote of its own family changes nothing.
+    `pool` is logarithmic pooling of calibrated votes (Genest & Zidek 1986) under a uniform prior, members of a family
+    sharing its weight. A labeler that abstains has no vote, and a uniform vote of its own family changes nothing.
     """
-    cells: dict[tuple[str, int, str], list[Vote]] = defaultdict(list)
+    cells: dict[Key, list[Vote]] = defaultdict(list)
     for vote in votes:
         cells[vote.drive, vote.frame, vote.field].append(vote)
-    return {key: _pool(cell, calibration, fields[key[2]], config) for key, cell in cells.items()}
+    pooled = {key: _pool(cell, calibration, fields[key[2]], config) for key, cell in cells.items()}
+    for spec in fields.values() if config.method != "pool" else ():
+        own = {key: cell for key, cell in cells.items() if key[2] == spec.name}
+        for key, probs_C in zip(own, _by_confusion(list(own.values()), calibration, spec, config), strict=False):
+            floored_C = (1 - config.prior_floor) * probs_C + config.prior_floor / len(probs_C)
+            pooled[key] = replace(pooled[key], probs=floored_C)
+    return pooled
+
+
+def _by_confusion(
+    cells: Sequence[Sequence[Vote]], calibration: Calibration, spec: Field, config: FuseConfig
+) -> Iterable[Floats]:
+    """Return each cell's distribution by what its labelers' votes mean; nothing where gold is too little to tell."""
+    speakers = sorted({(vote.labeler, vote.family) for cell in cells for vote in cell})
+    known = [calibration.of(labeler, spec.name) for labeler, _ in speakers]
+    if config.method == "dawid_skene" and cells:
+        return _expectation_maximisation(cells, speakers, known, spec, config.family_discount)
+    if any(found.count < ENOUGH for found in known):
+        return ()
+    heard = {labeler: Heard.on_gold(found) for (labeler, _), found in zip(speakers, known, strict=True)}
+    return (_naive_bayes(cell, heard, spec, config.family_discount) for cell in cells)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What a labeler's votes mean: log P(answer | truth) as (C, C), log P(level | wrong or right) as (2, levels)."""
+
+    confusion_CC: Floats
+    sureness_2B: Floats
+
+    @staticmethod
+    def on_gold(found: CalibrationMap) -> "Heard":
+        """Return it from counts on gold, each row drawn towards the labeler's accuracy as by PRIOR_ROWS more rows."""
+        counts_CC = np.asarray(found.confusion, float)
+        size = len(counts_CC)
+        right = (np.trace(counts_CC) + 1) / (counts_CC.sum() + 2)
+        usual_CC = np.full((size, size), (1 - right) / (size - 1))
+        np.fill_diagonal(usual_CC, right)
+        rows_CC = counts_CC + PRIOR_ROWS * usual_CC
+        levels_2B = np.asarray(found.sureness, float) + 0.5
+        return Heard(
+            confusion_CC=np.log(rows_CC / rows_CC.sum(axis=1, keepdims=True)),
+            sureness_2B=np.log(levels_2B / levels_2B.sum(axis=1, keepdims=True)),
+        )
+
+
+def _naive_bayes(cell: Sequence[Vote], heard: Mapping[str, Heard], spec: Field, discount: float) -> Floats:
+    """The posterior of one cell under a uniform prior: a step of Dawid and Skene with the confusions held."""
+    members = Counter(vote.family for vote in cell)
+    logits_C = np.zeros(len(spec.choices))
+    for vote in cell:
+        probs_C = vector(vote.probs, spec.choices)
+        said = int(probs_C.argmax())
+        sure = int(level(probs_C[said : said + 1])[0])
+        right_C = (np.arange(len(probs_C)) == said).astype(int)
+        means = heard[vote.labeler]
+        found_C = means.confusion_CC[:, said] + means.sureness_2B[right_C, sure]
+        logits_C += members[vote.family] ** -discount * found_C
+    return as_distribution(np.exp(logits_C - logits_C.max()))
+
+
+def _expectation_maximisation(
+    cells: Sequence[Sequence[Vote]],
+    speakers: Sequence[tuple[str, str]],
+    known: Sequence[CalibrationMap],
+    spec: Field,
+    discount: float,
+) -> Iterable[Floats]:
+    place = {labeler: number for number, (labeler, _) in enumerate(speakers)}
+    size = len(spec.choices)
+    votes_NL = np.full((len(cells), len(speakers)), NO_VOTE)
+    for row, cell in enumerate(cells):
+        for vote in cell:
+            votes_NL[row, place[vote.labeler]] = int(vector(vote.probs, spec.choices).argmax())
+    found = patterns(votes_NL, size)
+    anchor_LKK = np.asarray([gold.confusion or np.zeros((size, size)) for gold in known], float)
+    families = [family for _, family in speakers]
+    model = fit(found, size, families=families, discount=discount, known_LKK=anchor_LKK, smoothing=0.1)
+    posterior_PK = model.posterior(found.votes_PL)
+    return (posterior_PK[row] for row in found.of_item_N)
 
 
 def _pool(cell: Sequence[Vote], calibration: Calibration, spec: Field, config: FuseConfig) -> Fused:

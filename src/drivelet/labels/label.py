@@ -1,52 +1,32 @@
-"""The label stage: votes of all labelers on a drive, calibrated, fused, smoothed and judged."""
+"""The label stage: votes of all labelers on a drive, calibrated, fused, smoothed, checked in space, and judged."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from dataclasses import field as default
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from drivelet.core.artifacts import UNKNOWN, Field, ImageArray, PseudoLabel, Vote
+from drivelet.core.artifacts import UNKNOWN, EgoMotion, EgoStep, Field, PseudoLabel, Vote
+from drivelet.core.ego import thin
 from drivelet.core.errors import InputError
-from drivelet.core.flow import chunks_on_disk, digest_text, plain, read_json, write_json
-from drivelet.core.ports import Labeler
-from drivelet.core.progress import track
-from drivelet.core.tables import read_rows, write_table
+from drivelet.core.flow import read_json, write_json
+from drivelet.core.ports import Detector, Labeler
+from drivelet.core.tables import read_rows
 from drivelet.labels.calibrate import Calibration
+from drivelet.labels.collect import ReadFrames, collect
+from drivelet.labels.drift import DriftConfig, drift
 from drivelet.labels.fuse import FuseConfig, Fused, fuse
 from drivelet.labels.ledger import LedgerConfig, judge, summarise
-from drivelet.labels.smooth import smooth, stability
+from drivelet.labels.place import place_reasons, placed
+from drivelet.labels.smooth import FieldTrack, SmoothConfig, smooth_field, stability
+from drivelet.labels.spatial import SpatialConfig
+from drivelet.labels.tables import write_labelled
 
-ReadFrames = Callable[[str, Sequence[int]], Iterable[tuple[int, ImageArray]]]
-"""Reads frames of a video or image folder by ascending index, as (index, RGB image); damaged frames are left out."""
-
-VOTES = pa.schema(
-    [
-        ("drive", pa.string()),
-        ("frame", pa.int64()),
-        ("field", pa.string()),
-        ("labeler", pa.string()),
-        ("family", pa.string()),
-        ("probs", pa.string()),
-    ]
-)
-LABELS = pa.schema(
-    [
-        ("drive", pa.string()),
-        ("file", pa.string()),
-        ("frame", pa.int64()),
-        ("t", pa.float64()),
-        ("task", pa.string()),
-        ("answer", pa.string()),
-        ("prob", pa.float64()),
-        ("accepted", pa.bool_()),
-        ("reason", pa.string()),
-    ]
-)
+STANDING_MPS = 0.3
+"""Below this speed the car counts as standing: wheel sensors read no slower."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +35,29 @@ class LabelConfig:
 
     Attributes:
         hz: labelled frames a second.
-        window_s: width of the sliding window.
+        smooth: how frames inform each other.
         chunk: frames between two points at which a killed run goes on.
         fuse: pooling of votes.
+        spatial: what a box must pass.
+        drift: when labels vary too much.
         ledger: what an accepted label must pass.
     """
 
     hz: float = 5.0
-    window_s: float = 1.5
+    smooth: SmoothConfig = default(default_factory=SmoothConfig)
     chunk: int = 50
     fuse: FuseConfig = default(default_factory=FuseConfig)
+    spatial: SpatialConfig = default(default_factory=SpatialConfig)
+    drift: DriftConfig = default(default_factory=DriftConfig)
     ledger: LedgerConfig = default(default_factory=LedgerConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """The labels of a drive, in the order of frames, then fields; and what was found of each field's drift."""
+
+    labels: list[PseudoLabel]
+    drift: dict[str, dict[str, Any]]
 
 
 def label_drive(
@@ -73,57 +65,49 @@ def label_drive(
     *,
     drive: Path,
     labelers: Sequence[Labeler],
+    detectors: Sequence[Detector] = (),
     fields: Mapping[str, Field],
     calibration: Calibration | None,
     read_frames: ReadFrames,
     out: Path,
 ) -> Path:
-    """Label an ingested drive: `votes.lance`, `labels.lance`, `labels.jsonl`, `summary.json` and `calibration.json`.
+    """Label an ingested drive: votes, boxes and labels as tables, `labels.jsonl`, `summary.json`, `calibration.json`.
 
     Args:
-        drive: a folder that ingestion wrote (`frames.lance`).
+        drive: a folder that ingestion wrote (`frames.lance`, `drive.json`).
         labelers: sources of votes.
+        detectors: sources of boxes, which are checked against the car's motion.
         fields: what to label; every frame gets a line for each of them.
         calibration: corrections of the labelers; None takes votes as they are.
         read_frames: reads frames of the source file.
 
     Votes are kept in chunks beneath `out/chunks`: after a crash the same call goes on at the first missing one.
     """
-    frames = _select(read_rows(drive / "frames.lance"), config.hz)
+    rows = sorted(read_rows(drive / "frames.lance"), key=lambda row: row["t"])
+    frames = selected(rows, config.hz)
     if not frames:
         raise InputError(f"{drive}: the drive has no frames; run `drivelet ingest` on the source again")
     out.mkdir(parents=True, exist_ok=True)
-    votes = _collect(config, frames, labelers, fields, read_frames, out)
-    labels = decide(config, frames, votes, fields, calibration or Calibration())
-    write_table(out / "votes.lance", _vote_table(votes))
-    write_table(out / "labels.lance", pa.Table.from_pylist([asdict(label) for label in labels], schema=LABELS))
+    votes, boxes = collect(frames, labelers, detectors, fields, read_frames, chunk=config.chunk, out=out / "chunks")
+    described = read_json(drive / "drive.json") if (drive / "drive.json").is_file() else {}
+    spatial = placed(config.spatial, frames, boxes, motion_over(rows, frames, described), described)
+    reasons = place_reasons(spatial.rows)
+    found = decide(config, frames, votes, fields, calibration or Calibration(), reasons)
+    write_labelled(out, votes=votes, boxes=spatial.rows, labels=found.labels)
     write_json(out / "calibration.json", (calibration or Calibration()).as_json())
-    summary = {"drives": [frames[0]["drive"]], "frames": len(frames), "fields": summarise(labels)}
-    write_json(out / "summary.json", summary)
-    _write_lines(out / "labels.jsonl", map(asdict, labels))
-    return out
-
-
-def join_labels(folders: Sequence[Path], *, out: Path) -> Path:
-    """Join the labels, votes and summaries of several labelled drives into one folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    labels = [row for folder in folders for row in read_rows(folder / "labels.lance")]
-    votes = [row for folder in folders for row in read_rows(folder / "votes.lance")]
-    write_table(out / "labels.lance", pa.Table.from_pylist(labels, schema=LABELS))
-    write_table(out / "votes.lance", pa.Table.from_pylist(votes, schema=VOTES))
-    summaries = [read_json(folder / "summary.json") for folder in folders]
-    whole = {
-        "drives": [name for summary in summaries for name in summary["drives"]],
-        "frames": sum(summary["frames"] for summary in summaries),
-        "fields": summarise(PseudoLabel(**row) for row in labels),
+    summary = {
+        "drives": [frames[0]["drive"]],
+        "frames": len(frames),
+        "fields": summarise(found.labels),
+        "drift": {frames[0]["drive"]: found.drift},
+        "spatial": spatial.counts,
     }
-    write_json(out / "summary.json", whole)
-    _write_lines(out / "labels.jsonl", labels)
+    write_json(out / "summary.json", summary)
     return out
 
 
-def _select(rows: Sequence[dict[str, Any]], hz: float) -> list[dict[str, Any]]:
-    """Return the first frame at or after every tick of 1 / hz seconds."""
+def selected(rows: Sequence[dict[str, Any]], hz: float) -> list[dict[str, Any]]:
+    """Return the rows of the first frame at or after every tick of `1 / hz` seconds."""
     chosen: dict[int, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["t"]):
         # A millisecond of slack: timestamps are rounded to the container's clock.
@@ -131,46 +115,28 @@ def _select(rows: Sequence[dict[str, Any]], hz: float) -> list[dict[str, Any]]:
     return list(chosen.values())
 
 
-def _collect(
-    config: LabelConfig,
-    frames: Sequence[dict[str, Any]],
-    labelers: Sequence[Labeler],
-    fields: Mapping[str, Field],
-    read_frames: ReadFrames,
-    out: Path,
-) -> list[Vote]:
-    """Ask all labelers about all frames, chunk by chunk; a finished chunk is read back instead."""
-    # Chunks of another drive, rate or set of labelers in the same folder must not be taken for these.
-    identity = [[(f["file"], f["frame"]) for f in frames], [labeler.name for labeler in labelers], sorted(fields)]
-    folder = out / "chunks" / digest_text(json.dumps([plain(identity), config.chunk]))[:12]
+def motion_over(
+    rows: Sequence[Mapping[str, Any]], frames: Sequence[Mapping[str, Any]], described: Mapping[str, Any]
+) -> EgoMotion | None:
+    """Return the car's motion over the labelled frames; None where ingestion told none.
 
-    def work(chunk: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        by_index = {frame["frame"]: frame["drive"] for frame in chunk}
-        return [
-            asdict(vote)
-            for index, image in read_frames(chunk[0]["file"], list(by_index))
-            for vote in _ask(labelers, fields, image, drive=by_index[index], frame=index)
-        ]
-
-    total = -(-len(frames) // config.chunk)
-    chunks = chunks_on_disk(folder, frames, work, size=config.chunk)
-    return [Vote(**row) for rows in track(chunks, total=total, what=f"label {frames[0]['drive']}") for row in rows]
-
-
-def _ask(
-    labelers: Sequence[Labeler], fields: Mapping[str, Field], image: ImageArray, *, drive: str, frame: int
-) -> Iterator[Vote]:
-    for labeler in labelers:
-        for name, probs in labeler.label(image).items():
-            if name in fields:
-                yield Vote(
-                    drive=drive,
-                    frame=frame,
-                    field=name,
-                    labeler=labeler.name,
-                    family=labeler.family,
-                    probs={choice: round(float(p), 6) for choice, p in probs.items()},
-                )
+    Args:
+        rows: the frame table in order of time.
+        frames: those of its rows that are labelled.
+        described: what `drive.json` says.
+    """
+    if "standing" not in rows[0]:
+        return None
+    steps = tuple(
+        EgoStep(
+            t=row["t"], standing=row["standing"], forward_m=row["forward_m"], left_m=row["left_m"],
+            yaw_rad=row["yaw_rad"],
+        )
+        for row in rows
+    )  # fmt: skip
+    place = {row["frame"]: number for number, row in enumerate(rows)}
+    whole = EgoMotion(steps=steps, focal_px=described.get("focal_px") or math.nan)
+    return thin(whole, [place[frame["frame"]] for frame in frames])
 
 
 def decide(
@@ -179,36 +145,64 @@ def decide(
     votes: Sequence[Vote],
     fields: Mapping[str, Field],
     calibration: Calibration,
-) -> list[PseudoLabel]:
-    """Return one label for every frame and field, in the order of frames, then fields.
+    reasons: Mapping[tuple[int, str, str], str] | None = None,
+) -> Decided:
+    """Return one label for every frame and field.
 
     Args:
-        frames: rows of one drive with `drive`, `file`, `frame` and `t`, in order of time.
+        config: how.
+        frames: rows of one drive with `drive`, `file`, `frame` and `t`, and what is known of its motion, in order of
+            time.
         votes: of that drive.
+        fields: what to label.
+        calibration: of the labelers.
+        reasons: (frame, field, answer) -> why no box that speaks for the answer can be true.
     """
     fused = fuse(votes, calibration, fields, config.fuse)
-    columns = [_decide_field(config, frames, fused, spec) for spec in fields.values()]
-    return [label for row in zip(*columns, strict=True) for label in row]
+    standing = [car_stands(frame) for frame in frames]
+    times = [float(frame["t"]) for frame in frames]
+    columns: list[list[PseudoLabel]] = []
+    alarms: dict[str, dict[str, Any]] = {}
+    for spec in fields.values():
+        cells = [fused.get((frame["drive"], frame["frame"], spec.name)) for frame in frames]
+        probs_FC = fused_table(cells, spec)
+        track = smooth_field(config.smooth, spec, probs_FC, times, standing)
+        columns.append(_judged(config, frames, cells, spec, track, reasons or {}))
+        alarms[spec.name] = drift(config.drift, config.smooth, spec, probs_FC, times, standing).as_json()
+    return Decided(labels=[label for row in zip(*columns, strict=True) for label in row], drift=alarms)
 
 
-def _decide_field(
+def car_stands(frame: Mapping[str, Any]) -> bool | None:
+    """Return whether the car stands, from the frame's `standing` or its speed; None where neither is known."""
+    standing, speed = frame.get("standing"), frame.get("speed_mps", math.nan)
+    if standing is not None:
+        return bool(standing)
+    return None if speed is None or math.isnan(speed) else speed < STANDING_MPS
+
+
+def fused_table(cells: Sequence[Fused | None], spec: Field) -> np.ndarray:
+    """Return the distribution of each cell as a row (F, C), NaN where nothing was voted."""
+    empty_C = np.full(len(spec.choices), np.nan)
+    return np.stack([cell.probs if cell else empty_C for cell in cells])
+
+
+def _judged(
     config: LabelConfig,
     frames: Sequence[Mapping[str, Any]],
-    fused: Mapping[tuple[str, int, str], Fused],
+    cells: Sequence[Fused | None],
     spec: Field,
+    track: FieldTrack,
+    reasons: Mapping[tuple[int, str, str], str],
 ) -> list[PseudoLabel]:
-    cells = [fused.get((frame["drive"], frame["frame"], spec.name)) for frame in frames]
     times = [float(frame["t"]) for frame in frames]
-    empty_C = np.full(len(spec.choices), np.nan)
-    probs_FC = smooth(np.stack([cell.probs if cell else empty_C for cell in cells]), times, window_s=config.window_s)
-    best_F = np.where(np.isnan(probs_FC).any(axis=1), -1, np.nan_to_num(probs_FC).argmax(axis=1))
+    best_F = np.where(np.isnan(track.shown_FC).any(axis=1), -1, np.nan_to_num(track.shown_FC).argmax(axis=1))
     own = [int(cell.probs.argmax()) if cell else -1 for cell in cells]
-    stability_F = stability(own, [int(b) for b in best_F], times, window_s=config.window_s)
+    stability_F = stability(own, [int(b) for b in best_F], times, window_s=config.smooth.window_s)
     labels: list[PseudoLabel] = []
     for place, (frame, cell) in enumerate(zip(frames, cells, strict=True)):
         best = int(best_F[place])
         answer = spec.choices[best] if best >= 0 else UNKNOWN
-        prob = float(probs_FC[place, best]) if best >= 0 else 0.0
+        prob = float(track.shown_FC[place, best]) if best >= 0 else 0.0
         reason = judge(
             config.ledger,
             answer=answer,
@@ -216,33 +210,26 @@ def _decide_field(
             votes=cell.votes if cell else 0,
             dissent=cell.dissent if cell else 0.0,
             stability=float(stability_F[place]),
+            misplaced=reasons.get((int(frame["frame"]), spec.name, answer), ""),
         )
-        labels.append(_label(frame, spec.name, answer, prob, reason))
+        labels.append(_label(frame, spec, answer, prob, reason, track, place))
     return labels
 
 
-def _label(frame: Mapping[str, Any], name: str, answer: str, prob: float, reason: str) -> PseudoLabel:
+def _label(
+    frame: Mapping[str, Any], spec: Field, answer: str, prob: float, reason: str, track: FieldTrack, place: int
+) -> PseudoLabel:
+    known = not np.isnan(track.meant_FC[place]).any()
     return PseudoLabel(
         drive=frame["drive"],
         file=frame["file"],
         frame=int(frame["frame"]),
         t=float(frame["t"]),
-        task=name,
+        task=spec.name,
         answer=answer,
         prob=round(prob, 6),
         accepted=not reason,
         reason=reason,
+        state=spec.choices[int(track.meant_FC[place].argmax())] if known else UNKNOWN,
+        hidden=round(float(track.hidden_F[place]), 6),
     )
-
-
-def _vote_table(votes: Sequence[Vote]) -> pa.Table:
-    rows = [{**asdict(vote), "probs": json.dumps(dict(vote.probs))} for vote in votes]
-    return pa.Table.from_pylist(rows, schema=VOTES)
-
-
-def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-    partial.replace(path)

@@ -1,5 +1,8 @@
 """Lit lamps by colour and shape: in the crop of a lamp head, and in a whole frame."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from drivelet.core.artifacts import ImageArray
@@ -39,20 +42,37 @@ def head_evidence(image: ImageArray) -> dict[str, float]:
     return evidence
 
 
-def frame_evidence(image: ImageArray) -> dict[str, float]:
-    """Return for each colour how surely a whole frame shows a lit lamp of it (0..1)."""
+@dataclass(frozen=True, kw_only=True)
+class Lamp:
+    """A lamp-like blob: its colour, its box as shares of width and height, and how surely a lit lamp."""
+
+    colour: str
+    box: tuple[float, float, float, float]
+    likeness: float
+
+
+def find_lamps(image: ImageArray) -> list[Lamp]:
+    """Return the blobs of a whole RGB frame (H, W, 3) that look like lit lamps."""
     small = shrink(image, LONGEST)
     split = channels(small)
-    height = small.shape[0]
-    evidence: dict[str, float] = {}
+    height, width = small.shape[:2]
+    found: list[Lamp] = []
     for name, (low, high) in HUES.items():
         mask = hue_between(split.hue, low, high) & (split.chroma > 0.35) & (split.value > 0.5)
         mask[int(0.66 * height) :] = False
-        doubt = 1.0
         for blob in blobs(mask, min_area=5):
-            doubt *= 1.0 - _lamp_likeness(blob, split)
-        evidence[name] = 1.0 - doubt
-    return evidence
+            likeness = _lamp_likeness(blob, split)
+            if likeness > 0:
+                found.append(Lamp(colour=name, box=blob.shares(width, height), likeness=likeness))
+    return found
+
+
+def frame_evidence(lamps: Sequence[Lamp]) -> dict[str, float]:
+    """Return for each colour how surely a frame with these lamp-like blobs shows a lit lamp of it (0..1)."""
+    doubt = dict.fromkeys(HUES, 1.0)
+    for lamp in lamps:
+        doubt[lamp.colour] *= 1.0 - lamp.likeness
+    return {name: 1.0 - value for name, value in doubt.items()}
 
 
 def _lamp_likeness(blob: Blob, split: Channels) -> float:

@@ -1,9 +1,11 @@
 """The ledger: every frame and field ends as accepted or rejected with a reason; nothing disappears."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from drivelet.core.artifacts import UNKNOWN, PseudoLabel
 
@@ -11,7 +13,8 @@ NO_VOTES = "no_votes"
 DISAGREE = "labelers_disagree"
 UNSTABLE = "unstable_in_window"
 LOW = "low_confidence"
-REASONS = (NO_VOTES, DISAGREE, UNSTABLE, LOW)
+REASONS = (NO_VOTES, DISAGREE, UNSTABLE, LOW, "moves_while_standing", "does_not_triangulate", "wrong_size_for_distance")
+"""In the order in which they are looked for; the last three are those of `labels/spatial.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,17 @@ class LedgerConfig:
     min_stability: float = 0.6
 
 
-def judge(config: LedgerConfig, *, answer: str, prob: float, votes: int, dissent: float, stability: float) -> str:
-    """Return why an answer is rejected, or an empty text."""
+def judge(
+    config: LedgerConfig,
+    *,
+    answer: str,
+    prob: float,
+    votes: int,
+    dissent: float,
+    stability: float,
+    misplaced: str = "",
+) -> str:
+    """Return why an answer is rejected, or an empty text; `misplaced` is what speaks against it in space."""
     if votes == 0:
         return NO_VOTES
     if dissent > config.max_dissent:
@@ -39,7 +51,7 @@ def judge(config: LedgerConfig, *, answer: str, prob: float, votes: int, dissent
         return UNSTABLE
     if prob < config.min_prob or answer == UNKNOWN:
         return LOW
-    return ""
+    return misplaced
 
 
 def summarise(labels: Iterable[PseudoLabel]) -> dict[str, Any]:
@@ -54,10 +66,40 @@ def summarise(labels: Iterable[PseudoLabel]) -> dict[str, Any]:
 
 
 def _field(count: Mapping[str, int], answers: Mapping[str, int]) -> dict[str, Any]:
-    rejected = {reason: count.get(reason, 0) for reason in REASONS}
+    others = sorted(count.keys() - {"accepted", *REASONS})  # such as a reviewer's
+    rejected = {reason: count.get(reason, 0) for reason in (*REASONS, *others)}
     return {
         "total": sum(count.values()),
         "accepted": count.get("accepted", 0),
         "rejected": rejected,
         "answers": dict(sorted(answers.items())),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class YieldPoint:
+    """Of labels with at least `min_prob`: the share that is kept, and the share of these that is right."""
+
+    min_prob: float
+    kept: float
+    precision: float
+
+
+def yield_curve(probs: Sequence[float], right: Sequence[bool], *, points: int = 20) -> list[YieldPoint]:
+    """Return what each least probability keeps and how much of that is right, from everything to almost nothing.
+
+    Args:
+        probs: probability of each label's answer.
+        right: whether gold allows it.
+        points: at most; thresholds are quantiles of `probs`.
+    """
+    if not len(probs):
+        return []
+    probs_N, right_N = np.asarray(probs, float), np.asarray(right, float)
+    thresholds = np.unique(np.quantile(probs_N, np.linspace(0, 1, points), method="lower"))
+    curve: list[YieldPoint] = []
+    for threshold in thresholds:
+        kept_N = probs_N >= threshold
+        precision = float(right_N[kept_N].mean())
+        curve.append(YieldPoint(min_prob=float(threshold), kept=float(kept_N.mean()), precision=precision))
+    return curve

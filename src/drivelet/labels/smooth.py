@@ -1,10 +1,79 @@
-"""Smoothing: a sliding window over a drive's fused probabilities (the paper's temporal constraint)."""
+"""Smoothing one field over a drive: a sliding window (the paper's temporal constraint), or the field's Markov chain."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from drivelet.core.artifacts import UNKNOWN, Field
+from drivelet.labels import hmm
 from drivelet.labels.calibrate import Floats
+from drivelet.labels.phases import chain_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothConfig:
+    """Settings of `smooth_field`.
+
+    Attributes:
+        method: `none` takes each frame by itself, `window` averages around it, `hmm` follows the field's chain.
+        window_s: width of the window; also that in which stability is counted.
+        independent_s: frames closer than this share their mistakes, and count together as one.
+        online: use only the frames up to each one, as a car would.
+        motion: let the chain know when the car stands.
+    """
+
+    method: Literal["none", "window", "hmm"] = "hmm"
+    window_s: float = 1.5
+    independent_s: float = 0.5
+    online: bool = False
+    motion: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldTrack:
+    """One field over a drive.
+
+    Attributes:
+        shown_FC: what each frame shows; NaN rows where nothing is known.
+        meant_FC: what holds in each frame, in sight or not: the state of a light behind a truck, a limit in force.
+        hidden_F: probability that the thing is there and out of sight.
+        log_evidence: log-likelihood of the votes; NaN without a chain.
+    """
+
+    shown_FC: Floats
+    meant_FC: Floats
+    hidden_F: Floats
+    log_evidence: float = float("nan")
+
+
+def smooth_field(
+    config: SmoothConfig, spec: Field, probs_FC: Floats, times: Sequence[float], standing: Sequence[bool | None]
+) -> FieldTrack:
+    """Smooth the fused votes of one field.
+
+    Args:
+        config: how.
+        spec: the field; its name chooses the chain.
+        probs_FC: a distribution over its choices for each frame, NaN rows where nothing was voted.
+        times: seconds, rising.
+        standing: whether the car stands, None where not known.
+    """
+    if config.method != "hmm":
+        shown_FC = smooth(probs_FC, times, window_s=config.window_s) if config.method == "window" else probs_FC
+        return FieldTrack(shown_FC=shown_FC, meant_FC=shown_FC, hidden_F=np.zeros(len(times)))
+    chain = chain_of(spec)
+    place = spec.choices.index(UNKNOWN)
+    loglik_FS = hmm.evidence(probs_FC, chain, times, unknown=place, independent_s=config.independent_s)
+    run = hmm.filtered if config.online else hmm.forward_backward
+    found = run(loglik_FS, chain, times, standing if config.motion else [None] * len(times))
+    return FieldTrack(
+        shown_FC=hmm.gather(found.states_FS, chain.shows, len(spec.choices)),
+        meant_FC=hmm.gather(found.states_FS, chain.means, len(spec.choices)),
+        hidden_F=found.states_FS[:, np.array(chain.hidden)].sum(axis=1),
+        log_evidence=found.log_evidence,
+    )
 
 
 def bounds(times: Sequence[float] | Floats, window_s: float) -> tuple[np.ndarray, np.ndarray]:

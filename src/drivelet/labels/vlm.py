@@ -26,15 +26,26 @@ class VlmLabeler:
         name: str = "",
         family: str = "vlm",
     ) -> None:
-        self._model = model
+        self.model = model
         self._questions = [_question(field, (prompts or {}).get(field.name)) for field in fields]
         self.name = name or model.name
         self.family = family
         self.fields = tuple(field.name for field in fields)
 
+    @property
+    def asks_many(self) -> bool:
+        """Whether the model takes questions about several images at once and keeps its answers."""
+        return hasattr(self.model, "score_many")
+
+    def prepare(self, images: Sequence[ImageArray]) -> None:
+        """Ask about several images at once where the model `asks_many`; `label` then finds the answers kept."""
+        ask = getattr(self.model, "score_many", None)
+        if ask is not None:
+            ask([(image, question) for image in images for question in self._questions])
+
     def label(self, image: ImageArray) -> Mapping[str, Mapping[str, float]]:
         """Return the model's probabilities over the choices of every field."""
-        return {scored.field: dict(scored.probs) for scored in self._model.score(image, self._questions)}
+        return {scored.field: dict(scored.probs) for scored in self.model.score(image, self._questions)}
 
 
 def _question(field: Field, prompt: Prompt | None) -> Question:
