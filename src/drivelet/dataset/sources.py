@@ -102,9 +102,9 @@ def _drives(path: Path, fields: Mapping[str, Field], frames: Path, min_prob: flo
             label=record["answer"],
             split="train",
             group=f"drive:{record['drive']}",
-            trust="pseudo",
+            trust="high" if record.get("review") else "pseudo",
             source="drive",
-            weight=min(1.0, max(1e-6, float(record["prob"]))),
+            weight=1.0 if record.get("review") else min(1.0, max(1e-6, float(record["prob"]))),
         )
         reason = _refusal(record, fields, min_prob)
         if reason:
@@ -117,7 +117,8 @@ def _drives(path: Path, fields: Mapping[str, Field], frames: Path, min_prob: flo
 def _refusal(record: Mapping[str, Any], fields: Mapping[str, Field], min_prob: float) -> str:
     if not record["accepted"]:
         return f"not accepted: {record['reason']}"
-    if record["prob"] < min_prob:
+    # What a person confirmed or corrected stands, however sure the machine was.
+    if record["prob"] < min_prob and not record.get("review"):
         return "probability too low"
     allowed = fields[record["task"]].parse(record["answer"])
     return "" if allowed & frozenset(fields[record["task"]].answers) else "no answer of the set"
