@@ -108,28 +108,109 @@ def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
 @command("drivelet label out/monday --out out/labels --gold images/manifest.csv")
 @click.argument("drives", nargs=-1, required=True, type=PathArg)
 @OUT
-@click.option("--teacher", default=None, help="Model folder or hub id; the shipped teacher by default.")
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    help="Model folder, hub id, chat endpoint as openai:MODEL@http://HOST:PORT/v1, or open-vocabulary detector "
+    "of cones as detector:FOLDER_OR_ID; the shipped teacher by default. "
+    "May be given several times: each is a labeler. #FAMILY at its end names the models with which it shares mistakes; "
+    "without it models are of the family vlm, and detectors of the family detector.",
+)
 @click.option(
     "--gold", type=PathArg, default=None, help="Manifest of hand-checked images that calibrates the labelers."
 )
+@click.option(
+    "--check", type=PathArg, default=None, help="Manifest of hand-checked frames, named DRIVE_FRAME; prints the score."
+)
+@click.option("--rerun", is_flag=True, help="Also write OUT/<drive>.rrd, a Rerun recording (the extra `rerun`).")
 @EXECUTOR
 @WORKERS
-@SET
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting; of chat endpoints: endpoint.samples=5, endpoint.choice_field=structured_outputs.choice, "
+    "limits.requests_per_minute=60, limits.max_cost=5, limits.key_variable=MY_KEY and others.",
+)
 def label(
     drives: Sequence[Path],
     out: Path,
-    teacher: str | None,
+    teachers: Sequence[str],
     gold: Path | None,
+    check: Path | None,
+    rerun: bool,
     executor: str,
     workers: int,
     settings: Sequence[str],
 ) -> None:
     """Pseudo-label ingested drives (or raw ones, ingested first) and keep every rejection with its reason."""
     from drivelet.adapters import executors
-    from drivelet.recipes import labelling
+    from drivelet.recipes.label_command import label_command
 
     crew = executors.executor(executor, workers=workers)
-    labelling.label_command(drives, out=out, teacher=teacher, gold=gold, executor=crew, settings=settings)
+    label_command(
+        drives, out=out, teachers=teachers, gold=gold, executor=crew, settings=settings, rerun=rerun,
+        checked=check,
+    )  # fmt: skip
+
+
+@command("drivelet review out/labels --only rejected --task traffic_light.state")
+@click.argument("folder", metavar="DIR", type=PathArg)
+@click.option("--port", type=click.IntRange(0, 65535), default=8020, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; this machine alone.")
+@click.option("--reviewer", default=None, help="Name written beside every decision; the account's by default.")
+@click.option(
+    "--only",
+    type=click.Choice(["rejected", "accepted", "all"]),
+    default="all",
+    show_default=True,
+    help="The labels to look at, by the verdict of `label`.",
+)
+@click.option("--task", "names", multiple=True, metavar="FIELD", help="Look at this field or task alone.")
+def review(folder: Path, port: int, host: str, reviewer: str | None, only: Any, names: Sequence[str]) -> None:
+    """Accept, fix or reject pseudo-labels in the browser with the keyboard; Ctrl-C ends, the same command goes on."""
+    from drivelet.recipes import reviewing
+
+    reviewing.review_command(
+        folder, host=host, port=port, reviewer=reviewer, only=only, names=names, announce=click.echo
+    )
+
+
+@command("drivelet mine out/labels --out out/mined --text 'traffic_light.state=yellow and speed_mps<1' --budget 50")
+@click.argument("sources", metavar="DIR...", nargs=-1, required=True, type=PathArg)
+@OUT
+@click.option("--like", default=None, metavar="IMAGE", help="Find frames like this image file, or like DRIVE:FRAME.")
+@click.option("--text", default=None, metavar="QUERY", help="Find frames by a query over answers and sensors.")
+@click.option("--hard", is_flag=True, help="Find frames that the labelers disagree about, doubt or reject.")
+@click.option("--budget", type=click.IntRange(1), default=100, show_default=True, help="Most frames to find.")
+@click.option("--embedder", default=None, help="Model folder or hub id; the shipped teacher by default.")
+@click.option("--index", type=PathArg, default=None, help="Folder that keeps embeddings; OUT/index by default.")
+@SET
+def mine(
+    sources: Sequence[Path],
+    out: Path,
+    like: str | None,
+    text: str | None,
+    hard: bool,
+    budget: int,
+    embedder: str | None,
+    index: Path | None,
+    settings: Sequence[str],
+) -> None:
+    """Find the frames worth labelling: by example, by text, by hardness, or the most telling ones.
+
+    DIR is a folder of `label` or `ingest`, or a manifest of images. A query joins conditions by and, or, not and
+    parentheses: traffic_light.state=yellow and cone.count>=3-5 and not standing. It ranks frames by the product of
+    their labels' probabilities. With an --embedder that takes text (CLIP, SigLIP), QUERY is free text instead.
+    """
+    from drivelet.recipes.mining import mine_command
+
+    mine_command(
+        sources, out=out, like=like, text=text, hard=hard, budget=budget, embedder=embedder, index=index,
+        settings=settings,
+    )  # fmt: skip
 
 
 @command("drivelet render --out out/render --num-frames 100 --seed 7 --workers 2")
@@ -292,6 +373,21 @@ def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | N
     from drivelet.recipes import named
 
     named.bench(models, data=data, library=library, out=out or Path("out") / "bench")
+
+
+@command("drivelet study temporal --out out/temporal --workers 2")
+@click.argument("name")
+@OUT
+@EXECUTOR
+@WORKERS
+@SET
+def study(name: str, out: Path, executor: str, workers: int, settings: Sequence[str]) -> None:
+    """Run a study: a claim, the measurement that settles it, a table, a plot and a plain sentence."""
+    from drivelet.adapters import executors
+    from drivelet.recipes import studies
+
+    crew = executors.executor(executor, workers=workers)
+    click.echo(studies.run(name, out=out, executor=crew, settings=settings))
 
 
 @command("drivelet report out/demo")

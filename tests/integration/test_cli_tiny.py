@@ -19,6 +19,7 @@ from drivelet.core.tables import read_rows
 Capture = pytest.CaptureFixture[str]
 FIELDS = list(tasks.fields())
 TASKS = {name.split(".")[0] for name in FIELDS}
+PROMISED = ["drive", "file", "frame", "t", "task", "answer", "prob", "accepted", "reason"]
 PREDICTION = ["image", "frame", "task", "answer", "prob", "probs", "abstained", "prompt", "active", "ms"]
 
 
@@ -196,7 +197,7 @@ def test_ingest_then_label(tiny_run: Path, tmp_path: Path, capfd: Capture, monke
     labels = lines(tmp_path / "labels" / "labels.jsonl")
     assert [(label["frame"], label["task"]) for label in labels] == [(n, name) for n in range(5) for name in FIELDS]
     for label in labels:
-        assert list(label) == ["drive", "file", "frame", "t", "task", "answer", "prob", "accepted", "reason"]
+        assert list(label) == [*PROMISED, "state", "hidden"]
         assert label["accepted"] == (label["reason"] == "")
         assert label["answer"] in tasks.fields()[label["task"]].choices
         assert 0 <= label["prob"] <= 1

@@ -107,6 +107,24 @@ def test_all_four_kinds_mix_half_and_half_with_a_ledger(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out" / "frames").iterdir()} == {Path(row.path).name for row in drive}
 
 
+def test_what_a_reviewer_decided_counts_in_full(tmp_path: Path) -> None:
+    drive = labelled_drive(tmp_path / "drive")
+    records = [json.loads(line) for line in (drive / "labels.jsonl").read_text().splitlines()]
+    records[0] |= {"review": "accepted"}  # its probability alone would keep it out
+    records[1] |= {"review": "fixed", "answer": "green", "accepted": True, "reason": ""}
+    records[2] |= {"review": "rejected", "accepted": False, "reason": "rejected_by_reviewer"}
+    records[4] |= {"review": ""}
+    (drive / "labels.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    rows = run(tmp_path, [drive, images(tmp_path / "paint", range(200, 230), source="paint")])
+    found = {int(Path(row.path).stem[-6:]): row for row in rows if row.source == "drive"}
+    assert (found[0].label, found[0].weight, found[0].trust) == ("red", 1.0, "high")
+    assert (found[1].label, found[1].weight, found[1].trust) == ("green", 1.0, "high")
+    assert (found[4].label, found[4].weight, found[4].trust) == ("red", 0.9, "pseudo")
+    assert 2 not in found
+    report = json.loads((tmp_path / "out" / "mix.json").read_text())
+    assert report["rejected"]["label: not accepted: rejected_by_reviewer"] == 1
+
+
 def test_it_is_deterministic(tmp_path: Path) -> None:
     render = images(tmp_path / "render", range(100, 140), source="render")
     sources = [images(tmp_path / "real", range(9)), labelled_drive(tmp_path / "drive"), render]

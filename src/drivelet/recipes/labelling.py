@@ -1,49 +1,71 @@
 """Labelling drives: which labelers speak, what calibrates them, and one folder of labels for all drives."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from drivelet import tasks
+from drivelet.adapters.chat_settings import Endpoint, Limits
 from drivelet.adapters.rapidocr import TextReader
 from drivelet.core import flow
+from drivelet.core.artifacts import ImageArray
+from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
-from drivelet.core.manifest import Row, read_manifest
+from drivelet.core.manifest import Row
 from drivelet.core.ports import Executor, Labeler
 from drivelet.core.progress import say
 from drivelet.drives.frames import frames_at
-from drivelet.drives.ingest import IngestConfig, ingest, ingested
+from drivelet.drives.ingest import ingested
 from drivelet.labels.calibrate import Calibration, Gold, calibrate, vote_on_images
-from drivelet.labels.colour import ColourLabeler
-from drivelet.labels.label import LabelConfig, join_labels, label_drive
+from drivelet.labels.closer import CloserLabeler
+from drivelet.labels.colour import LAMP, ColourLabeler
+from drivelet.labels.label import LabelConfig, label_drive
 from drivelet.labels.ocr import FIELD as POSTED
 from drivelet.labels.ocr import OcrLabeler
+from drivelet.labels.tables import join_labels
 from drivelet.labels.vlm import VlmLabeler
-from drivelet.recipes.settings import apply_settings, mini
-from drivelet.recipes.steps import sample_rows
+from drivelet.recipes.teachers import Teacher, ahead, open_teachers
 from drivelet.runtime.engine import Engine
 
 Known = tuple[Path, str, str]
 """(image, field, label) of a hand-checked row."""
 
 
-def labelers(teacher: str | Path) -> list[Labeler]:
-    """Return labelers of three families: the teacher, colour and shape, and text recognition."""
+def labelers(teachers: Sequence[Labeler]) -> list[Labeler]:
+    """Return the labelers: the teachers, those of this machine with a closer look at lights, colour and shape, text."""
     fields = tasks.fields()
     return [
-        VlmLabeler(Engine.from_pretrained(teacher), list(fields.values())),
+        *teachers,
+        *(closer(teacher) for teacher in teachers if isinstance(teacher, VlmLabeler) and _is_local(teacher)),
         ColourLabeler(fields),
         OcrLabeler(TextReader(), fields[POSTED].choices),
     ]
+
+
+def closer(teacher: VlmLabeler) -> CloserLabeler:
+    """Return a teacher that looks at the road ahead alone, and speaks of the light alone."""
+    light = VlmLabeler(teacher.model, [tasks.fields()[LAMP]], name=teacher.name, family=teacher.family)
+    return CloserLabeler(light)
+
+
+def _is_local(teacher: VlmLabeler) -> bool:
+    return isinstance(teacher.model, Engine)
 
 
 def calibrated(speakers: Sequence[Labeler], gold: Sequence[Row]) -> Calibration:
     """Fit each labeler's correction on hand-checked images."""
     fields = tasks.fields()
     known = [Gold(item=row.path, field=row.task, label=row.label, group=row.group) for row in gold]
-    images = ((path, read_image(path)) for path in dict.fromkeys(row.path for row in gold))
-    return calibrate(vote_on_images(speakers, images, fields), known, fields)
+    return calibrate(vote_on_images(speakers, ahead(_images(gold), speakers), fields), known, fields)
+
+
+def _images(gold: Sequence[Row]) -> Iterator[tuple[str, ImageArray]]:
+    return ((path, read_image(path)) for path in dict.fromkeys(row.path for row in gold))
 
 
 def known_by(gold: Sequence[Row]) -> list[Known]:
@@ -55,70 +77,70 @@ def label_drives(
     config: LabelConfig,
     *,
     drives: Path | Sequence[Path],
-    teacher: Path,
+    teacher: Path | Sequence[Teacher],
     calibrated_on: Sequence[Known],
     gold: Sequence[Row],
     executor: Executor,
+    limits: Limits | None = None,
     out: Path,
 ) -> Path:
     """Label every ingested drive at or beneath `drives`: a folder each in `out/drives`, and `out` joins them.
 
-    The drives are dealt to the executor's workers; each loads and calibrates its own labelers.
+    The drives are dealt to the executor's workers; each loads and calibrates its own labelers. A drive of sensors alone
+    is left out. Of the teachers, folders enter the stage's key by content and endpoints by how they are asked; `limits`
+    of endpoints change no answer.
+
+    Raises:
+        InputError: no drive has pictures.
     """
     roots = [drives] if isinstance(drives, Path) else drives
-    found = [drive for root in roots for drive in ingested(root)]
+    found = [drive for root in roots for drive in ingested(root) if _has_pictures(drive)]
+    if not found:
+        raise InputError(f"{roots[0]}: no drive with pictures; give one with a video or images")
     jobs = [(drive, out / "drives" / f"{number:03d}-{drive.name}") for number, drive in enumerate(found)]
     parts = [jobs[start :: executor.workers] for start in range(min(executor.workers, len(jobs)))]
     say(f"calibrated on {len(calibrated_on)} hand-checked rows")
-    executor.map(partial(_label_part, config, teacher, gold), parts)
-    return join_labels([folder for _, folder in jobs], out=out)
+    teachers = [Teacher(teacher)] if isinstance(teacher, Path) else list(teacher)
+    limits = limits or Limits()
+    answers = Path(limits.answers or out / "answers.sqlite")
+    remote = [teacher for teacher in teachers if isinstance(teacher.where, Endpoint)]
+    if remote and gold and len(parts) > 1:
+        # Once, before every worker asks: all calibrate on the same images.
+        with open_teachers(remote, limits=limits, answers=answers) as asked:
+            deque(ahead(_images(gold), asked), maxlen=0)
+    shared = replace(limits, workers=max(1, len(parts)))
+    opened = partial(open_teachers, teachers, limits=shared, answers=answers)
+    started = time.perf_counter()
+    peaks = executor.map(partial(_label_part, config, opened, gold), parts)
+    seconds = time.perf_counter() - started
+    join_labels([folder for _, folder in jobs], out=out)
+    frames = flow.read_json(out / "summary.json")["frames"]
+    cost = {"frames": frames, "seconds": round(seconds, 2), "fps": round(frames / seconds, 3)}
+    flow.write_json(out / "cost.json", {**cost, "peak_rss_mb": round(max(peaks), 1)})
+    return out
 
 
-def _label_part(config: LabelConfig, teacher: Path, gold: Sequence[Row], jobs: Sequence[tuple[Path, Path]]) -> None:
-    """Label some drives, one (ingested drive, folder to write) after the other."""
-    speakers = labelers(teacher)
-    calibration = calibrated(speakers, gold)
-    for drive, folder in jobs:
-        label_drive(
-            config, drive=drive, labelers=speakers, fields=tasks.fields(), calibration=calibration,
-            read_frames=frames_at, out=folder,
-        )  # fmt: skip
+def _has_pictures(drive: Path) -> bool:
+    return flow.read_json(drive / "drive.json").get("pictures", True)
 
 
-def label_command(
-    drives: Sequence[Path],
-    *,
-    out: Path,
-    teacher: str | None,
-    gold: Path | None,
-    executor: Executor,
-    settings: Sequence[str],
-) -> None:
-    """Label drives given raw or ingested and print the ledger."""
-    from drivelet.vlm.load import resolve, set_threads
-
-    set_threads()
-    config = apply_settings(LabelConfig(), settings)
-    rows: list[Row] = []
-    if gold:
-        rows = [row for row in read_manifest(gold, tasks=tasks.fields()) if row.split != "test"]
-    known = sample_rows(rows, 40, seed=0)
-    ready = [
-        drive
-        if _is_ingested(drive)
-        else ingest(IngestConfig(), source=drive, out=out / "ingested" / f"{number:03d}-{drive.stem}")
-        for number, drive in enumerate(drives)
-    ]
-    label_drives(
-        config, drives=ready, teacher=resolve(teacher or mini("teacher-mini")), calibrated_on=known_by(known),
-        gold=known, executor=executor, out=out,
-    )  # fmt: skip
-    for record in label_counts(out):
-        say(f"{record['task']}: {record['accepted']} accepted, rejected {record['rejected']}")
-
-
-def _is_ingested(drive: Path) -> bool:
-    return (drive / "drive.json").is_file() or any(drive.glob("*/drive.json"))
+def _label_part(
+    config: LabelConfig,
+    opened: Callable[[], AbstractContextManager[list[Labeler]]],
+    gold: Sequence[Row],
+    jobs: Sequence[tuple[Path, Path]],
+) -> float:
+    """Label some drives, one (ingested drive, folder to write) after the other; return the process's peak memory."""
+    with opened() as teachers:
+        speakers = labelers(teachers)
+        boxes = [speaker for speaker in speakers if isinstance(speaker, ColourLabeler)]
+        calibration = calibrated(speakers, gold)
+        for drive, folder in jobs:
+            label_drive(
+                config, drive=drive, labelers=speakers, detectors=boxes, fields=tasks.fields(), calibration=calibration,
+                read_frames=lambda file, frames: ahead(frames_at(file, frames), speakers), out=folder,
+            )  # fmt: skip
+    return flow.peak_rss_mb()
 
 
 def label_counts(folder: Path) -> list[dict[str, Any]]:

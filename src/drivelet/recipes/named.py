@@ -77,7 +77,7 @@ def predict(
 
     set_threads(threads or None)
     fields = tasks.fields()
-    wanted = _fields(names)
+    wanted = fields_named(names)
     ask = asker(fields, library)
     found = pictures(source, fields, wanted)
     engine = Engine.from_pretrained(model)
@@ -89,13 +89,18 @@ def predict(
     return flow.read_json(cost_path(out))
 
 
-def _fields(names: Sequence[str]) -> list[str]:
+def fields_named(names: Sequence[str], *, option: str = "--tasks") -> list[str]:
+    """Return the fields that names of tasks or fields, commas between them, stand for; all without a name.
+
+    Raises:
+        InputError: no such task or field.
+    """
     known = list(tasks.fields())
     split = [part for name in names for part in name.split(",")]
     chosen = [field for field in known if not split or field in split or field.split(".")[0] in split]
     strange = [name for name in split if not any(name in (field, field.split(".")[0]) for field in known)]
     if strange:
-        raise InputError(f"--tasks {strange[0]}: no such task or field; known are {', '.join(known)}")
+        raise InputError(f"{option} {strange[0]}: no such task or field; known are {', '.join(known)}")
     return chosen
 
 

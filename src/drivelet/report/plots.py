@@ -29,23 +29,23 @@ def scores_plot(rows: Sequence[Mapping[str, Any]]) -> bytes:
     for panel, task in zip(panels, [*tasks, AVERAGE], strict=True):
         scores = [row["average"] if task == AVERAGE else task_scores(row).get(task, {}) for row in rows]
         for y, score in enumerate(scores):
-            _point(panel, y, score, _COLOURS[y % len(_COLOURS)])
+            _point(panel, y, score, colour(y))
         panel.set_title(_short(task), fontsize=9)
         panel.set_xlim(0, 1)
         panel.grid(axis="x", alpha=0.3)
         panel.tick_params(labelsize=8)
     panels[0].set_yticks(range(len(rows)), [_short(row["name"]) for row in rows])
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
-    return _png(figure)
+    return png(figure)
 
 
-def _point(panel: Any, y: int, score: Mapping[str, Any], colour: str) -> None:
+def _point(panel: Any, y: int, score: Mapping[str, Any], tone: str) -> None:
     value = score.get("score")
     if value is None:
         return
     if score.get("low") is not None and score.get("high") is not None:
-        panel.plot([score["low"], score["high"]], [y, y], color=colour, linewidth=1.5)
-    panel.plot([value], [y], "o", color=colour, markersize=5)
+        panel.plot([score["low"], score["high"]], [y, y], color=tone, linewidth=1.5)
+    panel.plot([value], [y], "o", color=tone, markersize=5)
 
 
 def rejections_plot(rounds: Sequence[Mapping[str, Any]]) -> bytes:
@@ -56,8 +56,7 @@ def rejections_plot(rounds: Sequence[Mapping[str, Any]]) -> bytes:
     bottom = [0.0] * len(rounds)
     for index, reason in enumerate(reasons):
         shares = [each.get("rejected", {}).get(reason, 0.0) for each in rounds]
-        colour = _COLOURS[index % len(_COLOURS)]
-        panel.bar(range(len(rounds)), shares, bottom=bottom, color=colour, label=_short(reason), width=0.6)
+        panel.bar(range(len(rounds)), shares, bottom=bottom, color=colour(index), label=_short(reason), width=0.6)
         bottom = [low + share for low, share in zip(bottom, shares, strict=True)]
     panel.set_xticks(range(len(rounds)), [str(each.get("round", i)) for i, each in enumerate(rounds)])
     panel.set_xlabel("round")
@@ -65,7 +64,7 @@ def rejections_plot(rounds: Sequence[Mapping[str, Any]]) -> bytes:
     panel.set_ylim(0, 1)
     if reasons:
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def trade_off_plot(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -77,16 +76,14 @@ def trade_off_plot(rows: Sequence[Mapping[str, Any]]) -> bytes:
             continue
         area = 20 + 8 * float(row.get("weight_mb") or 0) ** 0.5
         label = f"{_short(row['name'])} ({row.get('weight_mb') or 0:.1f} MB)"
-        panel.scatter(
-            [row["fps"]], [row["average"]["score"]], s=area, label=label, color=_COLOURS[index % len(_COLOURS)]
-        )
+        panel.scatter([row["fps"]], [row["average"]["score"]], s=area, label=label, color=colour(index))
     panel.set_xlabel("frames a second")
     panel.set_ylabel("average score")
     panel.set_ylim(0, 1)
     panel.grid(alpha=0.3)
     if panel.collections:
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def _short(name: str) -> str:
@@ -95,7 +92,13 @@ def _short(name: str) -> str:
     return cut.replace("$", r"\$")
 
 
-def _png(figure: Figure) -> bytes:
+def colour(number: int) -> str:
+    """Return the colour of the n-th series."""
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG bytes."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)

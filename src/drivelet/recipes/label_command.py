@@ -1,0 +1,104 @@
+"""The command `label`: drives given raw or ingested, labelled; what came of it, printed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from drivelet import tasks
+from drivelet.adapters.chat_settings import Limits
+from drivelet.adapters.rerun import require
+from drivelet.core import flow
+from drivelet.core.manifest import Row, read_manifest
+from drivelet.core.ports import Executor
+from drivelet.core.progress import say
+from drivelet.drives.ingest import IngestConfig, ingest, ingested
+from drivelet.labels.label import LabelConfig
+from drivelet.recipes.label_check import blind_votes, check, hand_checked
+from drivelet.recipes.labelling import known_by, label_counts, label_drives, labelers
+from drivelet.recipes.recording import record_labels
+from drivelet.recipes.reviewing import reapply_reviews
+from drivelet.recipes.settings import apply_settings, mini
+from drivelet.recipes.steps import sample_rows
+from drivelet.recipes.teachers import Remote, Teacher, open_teachers, read_teacher
+from drivelet.report.labelers import write_labelers, yield_plot
+from drivelet.report.tables import records_table, rich_table
+from drivelet.review.decisions import refuse_beside_reviewer
+
+
+def label_command(
+    drives: Sequence[Path],
+    *,
+    out: Path,
+    teachers: Sequence[str],
+    gold: Path | None,
+    executor: Executor,
+    settings: Sequence[str],
+    rerun: bool = False,
+    checked: Path | None = None,
+) -> None:
+    """Label drives given raw or ingested and print the ledger; decisions of earlier reviews hold for the new labels."""
+    from drivelet.vlm.load import set_threads
+
+    refuse_beside_reviewer(out)
+    if rerun:
+        require()
+    if checked:
+        hand_checked(checked)
+    set_threads()
+    of_remote = [setting for setting in settings if setting.startswith(("endpoint.", "limits."))]
+    remote = apply_settings(Remote(), of_remote)
+    config = apply_settings(LabelConfig(), [setting for setting in settings if setting not in of_remote])
+    known_teachers = [read_teacher(text, remote.endpoint) for text in teachers or [mini("teacher-mini")]]
+    rows: list[Row] = []
+    if gold:
+        rows = [row for row in read_manifest(gold, tasks=tasks.fields()) if row.split != "test"]
+    known = sample_rows(rows, 40, seed=0)
+    ready = [
+        drive
+        if _is_ingested(drive)
+        else ingest(IngestConfig(), source=drive, out=out / "ingested" / f"{number:03d}-{drive.stem}")
+        for number, drive in enumerate(drives)
+    ]
+    label_drives(
+        config, drives=ready, teacher=known_teachers, calibrated_on=known_by(known),
+        gold=known, executor=executor, limits=remote.limits, out=out,
+    )  # fmt: skip
+    if stand := reapply_reviews(out):
+        say(f"{stand} decisions of reviewers hold")
+    if rerun:
+        for path in record_labels(out, drives=ready):
+            say(f"recorded {path}")
+    fields = tasks.fields()
+    known_of = flow.read_json(next((out / "drives").glob("*/calibration.json")))
+    write_labelers(known_of, {name: spec.choices for name, spec in fields.items()}, out=out)
+    for record in label_counts(out):
+        say(f"{record['task']}: {record['accepted']} accepted, rejected {record['rejected']}")
+    _print_alarms(out)
+    cost = flow.read_json(out / "cost.json")
+    say(f"{cost['frames']} frames, {cost['fps']} frames/s, peak memory {cost['peak_rss_mb']} MB a process")
+    if checked:
+        _print_check(config, out, checked, known_teachers, ingested(ready[0])[0])
+
+
+def _print_alarms(out: Path) -> None:
+    for drive, fields in flow.read_json(out / "summary.json")["drift"].items():
+        for name, found in fields.items():
+            if found["fault"]:
+                share = f"{found['overruled']:.0%}"
+                say(f"[yellow]{drive}: {name} changes in {share} of frames; at fault: {found['fault']}[/yellow]")
+
+
+def _print_check(config: LabelConfig, out: Path, checked: Path, teachers: Sequence[Teacher], drive: Path) -> None:
+    """Print how right the labels of hand-checked frames are, beside single frames, majority and blind."""
+    described = flow.read_json(drive / "drive.json")
+    with open_teachers(teachers, limits=Limits(), answers=out / "answers.sqlite") as opened:
+        blind = blind_votes(labelers(opened), (described["height"], described["width"]))
+    records = check(config, labelled=out, manifest=checked, blind=blind)
+    (out / "yield.png").write_bytes(yield_plot(records))
+    shown = [{name: value for name, value in record.items() if name != "yield"} for record in records]
+    Console(width=140).print(rich_table(records_table(shown), title=f"share right on the frames of {checked}"))
+
+
+def _is_ingested(drive: Path) -> bool:
+    return (drive / "drive.json").is_file() or any(drive.glob("*/drive.json"))
