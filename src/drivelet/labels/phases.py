@@ -102,7 +102,7 @@ def alert_chain(choices: Sequence[str]) -> Chain:
 def sign_chain(choices: Sequence[str]) -> Chain:
     """Return the chain of `speed_limit.posted`: a value in sight, then in force until the next sign in sight.
 
-    A value that is in force and out of sight shows `none`; `release` ends it at a junction.
+    A value that is in force and out of sight shows `none`; nothing ends it at a junction yet, it only fades slowly.
     """
     values = [choice for choice in choices if choice not in (UNKNOWN, "none")]
     count, none = len(values), 2 * len(values)
