@@ -47,12 +47,12 @@ def check(
     Args:
         config: how the votes were pooled.
         labelled: what `label_drives` wrote.
-        manifest: hand-checked frames; those that were not labelled are left out and counted.
+        manifest: hand-checked frames; those that were not labelled are left out.
         blind: what the labelers say to a grey picture, by field.
 
     Returns:
-        A record a field: frames, the share right of the smoothed and the unsmoothed label, of the commonest label and
-        of the blind answer, the same with precision, recall and F1 for the presence of cones, and the yield curve.
+        A record a field: frames, the share right of the smoothed label, of the single frame's, of the blind answer and
+        of the commonest label, and the yield curve.
     """
     fields = tasks.fields()
     gold = hand_checked(manifest)

@@ -78,7 +78,7 @@ def label_command(
     cost = flow.read_json(out / "cost.json")
     say(f"{cost['frames']} frames, {cost['fps']} frames/s, peak memory {cost['peak_rss_mb']} MB a process")
     if checked:
-        _print_check(config, out, checked, known_teachers, ingested(ready[0])[0])
+        _print_check(config, out, checked, known_teachers, remote.limits, size=_picture_size(ready))
 
 
 def _print_alarms(out: Path) -> None:
@@ -89,11 +89,18 @@ def _print_alarms(out: Path) -> None:
                 say(f"[yellow]{drive}: {name} changes in {share} of frames; at fault: {found['fault']}[/yellow]")
 
 
-def _print_check(config: LabelConfig, out: Path, checked: Path, teachers: Sequence[Teacher], drive: Path) -> None:
+def _picture_size(roots: Sequence[Path]) -> tuple[int, int]:
+    """Return (height, width) of the first drive with pictures."""
+    described = (flow.read_json(drive / "drive.json") for root in roots for drive in ingested(root))
+    return next((found["height"], found["width"]) for found in described if found["pictures"])
+
+
+def _print_check(
+    config: LabelConfig, out: Path, checked: Path, teachers: Sequence[Teacher], limits: Limits, *, size: tuple[int, int]
+) -> None:
     """Print how right the labels of hand-checked frames are, beside single frames, majority and blind."""
-    described = flow.read_json(drive / "drive.json")
-    with open_teachers(teachers, limits=Limits(), answers=out / "answers.sqlite") as opened:
-        blind = blind_votes(labelers(opened), (described["height"], described["width"]))
+    with open_teachers(teachers, limits=limits, answers=Path(limits.answers or out / "answers.sqlite")) as opened:
+        blind = blind_votes(labelers(opened), size)
     records = check(config, labelled=out, manifest=checked, blind=blind)
     (out / "yield.png").write_bytes(yield_plot(records))
     shown = [{name: value for name, value in record.items() if name != "yield"} for record in records]

@@ -87,7 +87,7 @@ def temporal(config: TemporalConfig, *, out: Path, executor: Executor) -> Path:
         "imu_gain": asdict(gain),
         "drives": len(drives),
         "minutes": round(minutes, 2),
-        "box_jitter_px": {name: asdict(value) for name, value in jitters(stages, resamples=config.resamples).items()},
+        "box_jitter_px": {name: asdict(value) for name, value in jitters(stages, config).items()},
         "hidden_while_standing": sum(sum(drive.hidden_while_standing) for drive in drives),
     }
     tables = {"Methods": interval_table(rows), "Which link costs what": interval_table(links)}
@@ -152,14 +152,14 @@ def _row(given: Sequence[Track], drives: Sequence[LabelledDrive], resamples: int
     return row
 
 
-def jitters(stages: Sequence[tuple[Path, Path, Path]], *, resamples: int) -> dict[str, Interval]:
+def jitters(stages: Sequence[tuple[Path, Path, Path]], config: TemporalConfig) -> dict[str, Interval]:
     """Return the jitter of lamp and cone boxes over drives in pixels: as they lie, and warped by the car's turn."""
     found: dict[str, list[float]] = {"as they lie": [], "warped": []}
     for _, ready, voted in stages:
         described = flow.read_json(ready / "drive.json")
         size = {"width": described["width"], "height": described["height"]}
         rows = sorted(read_rows(ready / "frames.lance"), key=lambda row: row["t"])
-        frames = selected(rows, LabelConfig().hz)
+        frames = selected(rows, config.hz)
         motion = motion_over(rows, frames, described)
         boxes = boxes_by_frame(read_rows(voted / "boxes.lance"), frames)
         if motion is None or not boxes:
@@ -167,7 +167,7 @@ def jitters(stages: Sequence[tuple[Path, Path, Path]], *, resamples: int) -> dic
         straight = replace(motion, steps=tuple(replace(step, yaw_rad=0.0) for step in motion.steps))
         for name, turned in (("as they lie", straight), ("warped", motion)):
             found[name].append(jitter(associate(boxes, turned, **size)))
-    return {name: _mean_of_drives(values, resamples) for name, values in found.items()}
+    return {name: _mean_of_drives(values, config.resamples) for name, values in found.items()}
 
 
 def _mean_of_drives(values: Sequence[float], resamples: int) -> Interval:
