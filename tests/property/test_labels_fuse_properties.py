@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from drivelet import tasks
 from drivelet.core.artifacts import Vote
 from drivelet.labels.calibrate import FITS, Calibration, CalibrationMap, as_distribution
-from drivelet.labels.fuse import FuseConfig, fuse
+from drivelet.labels.fuse import FuseConfig, confusion, fuse
 from drivelet.labels.ledger import REASONS, LedgerConfig, judge, yield_curve
 from drivelet.labels.smooth import bounds, smooth, stability
 
@@ -164,8 +164,43 @@ def test_the_yield_falls_and_ends_with_the_surest(rows):
 def test_every_way_of_fusing_returns_distributions(rows, method):
     size = len(CHOICES)
     counts = tuple(tuple(8 if i == j else 1 for j in range(size)) for i in range(size))
-    known = CalibrationMap(count=80, accuracy=0.6, confusion=counts, sureness=((9, 5, 3, 1), (5, 10, 20, 27)))
+    known = CalibrationMap(count=80, accuracy=0.6, confusion=counts)
     calibration = Calibration(maps={f"l{i}": {SPEC.name: known} for i in range(len(rows))})
     probs = fuse(votes_of(rows), calibration, FIELDS, FuseConfig(method=method))["d", 0, SPEC.name].probs
     assert np.isclose(probs.sum(), 1)
     assert (probs > 0).all()
+
+
+counts = st.lists(st.lists(st.integers(0, 60), min_size=6, max_size=6), min_size=6, max_size=6)
+
+
+@given(counts)
+def test_confusions_are_distributions_and_gold_outweighs_habit(rows):
+    counted = np.asarray(rows, float)
+    found = confusion(counted)
+    assert np.allclose(found.sum(axis=1), 1)
+    assert (found > 0).all()
+    seen = counted.sum(axis=1) > 0
+    shares = counted[seen] / counted[seen].sum(axis=1, keepdims=True)
+    many = confusion(1e6 * counted)
+    assert np.allclose(many[seen], shares, atol=1e-3)
+
+
+@given(counts, st.integers(0, 5))
+def test_a_truth_that_gold_lacks_is_confused_as_usual(rows, absent):
+    counted = np.asarray(rows, float)
+    counted[absent] = 0
+    right = (np.trace(counted) + 1) / (counted.sum() + 2)
+    assert np.isclose(confusion(counted)[absent, absent], right)
+
+
+def test_a_rare_truth_does_not_explain_every_odd_answer():
+    counted = np.zeros((len(CHOICES),) * 2, int)
+    for truth, said, count in (("none", "none", 95), ("none", "yellow", 1), ("red", "red", 30), ("green", "green", 30),
+                               ("yellow", "yellow", 15), ("off", "none", 3), ("off", "yellow", 1)):  # fmt: skip
+        counted[CHOICES.index(truth), CHOICES.index(said)] = count
+    known = CalibrationMap(count=180, accuracy=0.98, confusion=tuple(map(tuple, counted.tolist())))
+    calibration = Calibration(maps={f"l{i}": {SPEC.name: known} for i in range(2)})
+    odd = [[0.55 if c == "yellow" else 0.09 for c in CHOICES], [0.8 if c == "none" else 0.04 for c in CHOICES]]
+    found = fuse(votes_of(odd), calibration, FIELDS)["d", 0, SPEC.name].probs
+    assert CHOICES[int(found.argmax())] == "none"

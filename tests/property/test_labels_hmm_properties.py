@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -20,15 +21,17 @@ def drawn(data, chain, frames):
     loglik_FS = np.log(rng.uniform(0.01, 1.0, (frames, len(chain.shows))))
     times = np.cumsum(rng.uniform(0.05, 1.0, frames))
     standing = [None, False, True]
-    return loglik_FS, list(times), [standing[int(i)] for i in rng.integers(3, size=frames)]
+    passed = [bool(i) for i in rng.integers(2, size=frames)]
+    ride = hmm.Ride(times=list(times), standing=[standing[int(i)] for i in rng.integers(3, size=frames)], passed=passed)
+    return loglik_FS, ride
 
 
 @given(st.sampled_from(sorted(CHAINS)), st.integers(1, 12), st.data())
 def test_states_are_distributions_and_the_last_frame_needs_no_future(name, frames, data):
     chain = CHAINS[name]
-    loglik_FS, times, standing = drawn(data, chain, frames)
-    offline = hmm.forward_backward(loglik_FS, chain, times, standing)
-    online = hmm.filtered(loglik_FS, chain, times, standing)
+    loglik_FS, ride = drawn(data, chain, frames)
+    offline = hmm.forward_backward(loglik_FS, chain, ride)
+    online = hmm.filtered(loglik_FS, chain, ride)
     assert np.allclose(offline.states_FS.sum(axis=1), 1)
     assert (offline.states_FS >= 0).all()
     assert np.allclose(offline.states_FS[-1], online.states_FS[-1])
@@ -37,8 +40,8 @@ def test_states_are_distributions_and_the_last_frame_needs_no_future(name, frame
 
 @given(st.integers(1, 6), st.data())
 def test_forward_backward_equals_the_sum_over_all_paths(frames, data):
-    loglik_FS, times, _ = drawn(data, PATH, frames)
-    standing = [False] * frames
+    loglik_FS, ride = drawn(data, PATH, frames)
+    ride, times = replace(ride, standing=[False] * frames), ride.times
     steps = [hmm.transition(PATH.driving, times[f] - times[f - 1]) for f in range(1, frames)]
     weights = np.zeros((frames, len(PATH.shows)))
     total = 0.0
@@ -49,7 +52,7 @@ def test_forward_backward_equals_the_sum_over_all_paths(frames, data):
         total += weight
         for f, state in enumerate(path):
             weights[f, state] += weight
-    found = hmm.forward_backward(loglik_FS, PATH, times, standing)
+    found = hmm.forward_backward(loglik_FS, PATH, ride)
     assert np.allclose(found.states_FS, weights / total)
     assert np.isclose(found.log_evidence, np.log(total))
 

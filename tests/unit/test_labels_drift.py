@@ -2,6 +2,7 @@ import numpy as np
 
 from drivelet import tasks
 from drivelet.labels.drift import DriftConfig, drift
+from drivelet.labels.hmm import Ride
 from drivelet.labels.smooth import SmoothConfig
 
 ALERT = tasks.fields()["intersection.alert"]
@@ -12,7 +13,7 @@ def found(spec, answers, standing, *, hz=5.0, p=0.9, **settings):
     rest = (1 - p) / (len(spec.choices) - 1)
     probs_FC = np.stack([np.where(np.array(spec.choices) == answer, p, rest) for answer in answers])
     times = [i / hz for i in range(len(answers))]
-    return drift(DriftConfig(), SmoothConfig(**settings), spec, probs_FC, times, standing)
+    return drift(DriftConfig(), SmoothConfig(**settings), spec, probs_FC, Ride(times=times, standing=standing))
 
 
 def test_a_steady_drive_raises_no_alarm():

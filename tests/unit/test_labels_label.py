@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from drivelet import tasks
-from drivelet.core.artifacts import Prompt, Scored
+from drivelet.core.artifacts import Prompt, Scored, Vote
 from drivelet.core.tables import read_rows, write_table
-from drivelet.labels.label import LabelConfig, label_drive
+from drivelet.labels.calibrate import Calibration
+from drivelet.labels.label import LabelConfig, decide, label_drive
 from drivelet.labels.ledger import LedgerConfig, judge
 from drivelet.labels.tables import join_labels
 from drivelet.labels.vlm import VlmLabeler
@@ -184,3 +185,19 @@ def test_unknown_is_never_accepted():
     good = {"prob": 0.99, "votes": 2, "dissent": 0.0, "stability": 1.0}
     assert judge(config, answer="red", **good) == ""
     assert judge(config, answer="unknown", **good) == "low_confidence"
+
+
+def test_votes_on_intersections_end_a_limit_in_force():
+    fields = {name: tasks.fields()[name] for name in ("speed_limit.posted", "intersection.alert")}
+    frames = [{"drive": "d", "file": "f", "frame": i, "t": i / 5, "standing": False} for i in range(60)]
+    posted = ["50" if 10 <= i < 20 else "none" for i in range(60)]
+    alerts = ["ahead" if 25 <= i < 40 else "none" for i in range(60)]
+    votes = [
+        Vote(drive="d", frame=i, field=name, labeler="l", family="f", probs={answer: 0.95})
+        for name, answers in zip(fields, (posted, alerts), strict=True)
+        for i, answer in enumerate(answers)
+    ]
+    found = decide(LabelConfig(hz=5), frames, votes, fields, Calibration())
+    states = [label.state for label in found.labels if label.task == "speed_limit.posted"]
+    assert states[12:40] == ["50"] * 28
+    assert states[41:] == ["none"] * 19

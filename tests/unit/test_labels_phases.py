@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from drivelet import tasks
+from drivelet.labels.hmm import Ride
+from drivelet.labels.phases import junctions_passed
 from drivelet.labels.smooth import SmoothConfig, smooth_field
 
 FIELDS = tasks.fields()
@@ -23,10 +25,11 @@ def sure(spec, answers, p=0.9):
     )
 
 
-def run(spec, answers, *, standing=None, hz=5.0, p=0.9, **settings):
+def run(spec, answers, *, standing=None, hz=5.0, p=0.9, passed=(), **settings):
     times = [i / hz for i in range(len(answers))]
     known = [standing] * len(answers) if not isinstance(standing, list) else standing
-    track = smooth_field(SmoothConfig(**settings), spec, sure(spec, answers, p), times, known)
+    ride = Ride(times=times, standing=known, passed=passed)
+    track = smooth_field(SmoothConfig(**settings), spec, sure(spec, answers, p), ride)
     names = [[spec.choices[i] for i in part.argmax(axis=1)] for part in (track.shown_FC, track.meant_FC)]
     return *names, track
 
@@ -89,6 +92,27 @@ def test_a_limit_stays_in_force_after_its_sign_is_passed():
     assert meant[:8] == ["none"] * 8
     assert meant[21:44] == ["50"] * 23
     assert meant[-10:] == ["30"] * 10
+
+
+def test_a_limit_ends_where_the_car_passes_a_junction():
+    answers = ["none"] * 10 + ["50"] * 10 + ["none"] * 40
+    passed = [i == 40 for i in range(60)]
+    shown, meant, _ = run(POSTED, answers, standing=False, passed=passed)
+    assert shown == answers
+    assert meant[21:40] == ["50"] * 19
+    assert meant[40:] == ["none"] * 20
+
+
+def test_a_sign_in_sight_outlasts_the_junction():
+    answers = ["none"] * 10 + ["50"] * 20 + ["none"] * 10
+    _, meant, _ = run(POSTED, answers, standing=False, passed=[i == 20 for i in range(40)])
+    assert meant[15:38] == ["50"] * 23
+
+
+def test_a_junction_is_passed_where_its_alert_ends_on_the_move():
+    alerts = ["none", "ahead", "ahead", "none", "stop_required", "stop_required", "none", "unknown", "none"]
+    standing = [False, False, False, False, False, True, True, False, False]
+    assert [i for i, passed in enumerate(junctions_passed(alerts, standing)) if passed] == [3]
 
 
 def test_cones_do_not_come_and_go_while_the_car_stands():

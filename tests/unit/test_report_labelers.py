@@ -6,7 +6,7 @@ CHOICES = {"cone.in_path": ("yes", "no", "unknown")}
 FOUND = {
     "method": "platt", "params": [1.0, 0.0], "count": 40, "accuracy": 0.9, "nll_before": 0.5, "nll_after": 0.3,
     "ece_before": 0.2, "ece_after": 0.05, "confusion": [[18, 2, 0], [2, 18, 0], [0, 0, 0]],
-    "reliability": [[0.6, 0.5, 10], [0.95, 0.97, 30]], "sureness": [[1, 1, 1, 1], [4, 8, 12, 12]], "note": "",
+    "reliability": [[0.6, 0.5, 10], [0.95, 0.97, 30]], "note": "",
 }  # fmt: skip
 
 

@@ -23,7 +23,6 @@ ENOUGH = 30
 """Gold rows from which on a map is fitted; below, votes are taken as they are."""
 FOLDS = 5
 BINS = 10
-LEVELS = (0.6, 0.9, 0.99)
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +52,6 @@ class CalibrationMap:
         accuracy: share of gold rows whose top answer the label allows.
         confusion: gold rows by (true answer, top answer), in the order of the field's choices; coarse labels are left
             out.
-        sureness: gold rows by (wrong or right, level of the top probability), levels as `level` tells them.
         reliability: (mean probability of the top answer, share right, rows) of each bin of corrected held-out
             votes.
         note: why nothing was fitted, or empty.
@@ -68,7 +66,6 @@ class CalibrationMap:
     ece_after: float = float("nan")
     accuracy: float = float("nan")
     confusion: tuple[tuple[int, ...], ...] = ()
-    sureness: tuple[tuple[int, ...], ...] = ()
     reliability: tuple[tuple[float, float, int], ...] = ()
     note: str = ""
 
@@ -152,7 +149,6 @@ def _fit_cell(pairs: Sequence[tuple[Vote, Gold]], spec: Field) -> CalibrationMap
         count=len(pairs),
         accuracy=float(allowed_NC[np.arange(len(pairs)), probs_NC.argmax(axis=1)].mean()),
         confusion=_confusion(probs_NC, allowed_NC),
-        sureness=_sureness(probs_NC, allowed_NC),
     )
     if len(pairs) < ENOUGH:
         return replace(base, note=f"fewer than {ENOUGH} gold rows")
@@ -177,18 +173,6 @@ def _confusion(probs_NC: Floats, allowed_NC: NDArray[np.bool_]) -> tuple[tuple[i
     counts_CC = np.zeros((probs_NC.shape[1],) * 2, int)
     np.add.at(counts_CC, (allowed_NC[exact_N].argmax(axis=1), probs_NC[exact_N].argmax(axis=1)), 1)
     return tuple(tuple(int(n) for n in row) for row in counts_CC)
-
-
-def level(top_N: Floats) -> NDArray[np.int64]:
-    """Return how sure a vote is: 0 below the first of LEVELS, and so on."""
-    return np.searchsorted(np.asarray(LEVELS), top_N, side="right")
-
-
-def _sureness(probs_NC: Floats, allowed_NC: NDArray[np.bool_]) -> tuple[tuple[int, ...], ...]:
-    top_N, right_N = _top(probs_NC, allowed_NC)
-    counts = np.zeros((2, len(LEVELS) + 1), int)
-    np.add.at(counts, (right_N.astype(int), level(top_N)), 1)
-    return tuple(tuple(int(n) for n in row) for row in counts)
 
 
 def _ece(top_N: Floats, right_N: NDArray[np.bool_]) -> float:

@@ -52,28 +52,27 @@ def drift(
     smooth: SmoothConfig,
     spec: Field,
     probs_FC: Floats,
-    times: Sequence[float],
-    standing: Sequence[bool | None],
+    ride: hmm.Ride,
 ) -> Drift:
     """Refit with the window and with the IMU left out, and say which of them the votes are likelier without.
 
     The paper's failure signature (variance of pseudo-labels across frames) alone cannot tell a window that is too wide
     from an IMU that lies: the likelihood of the votes can. Where neither explains it the labelers themselves waver.
     """
-    track = smooth_field(smooth, spec, probs_FC, times, standing)
+    track = smooth_field(smooth, spec, probs_FC, ride)
     voted_F = ~np.isnan(probs_FC).any(axis=1)
     own_F, best_F = np.nan_to_num(probs_FC).argmax(axis=1), np.nan_to_num(track.shown_FC).argmax(axis=1)
     overruled = float((own_F != best_F)[voted_F].mean()) if voted_F.any() else 0.0
     chained = replace(smooth, method="hmm", online=False)
     frames = max(int(voted_F.sum()), 1)
     with_all, without_imu = (
-        smooth_field(replace(chained, motion=motion), spec, probs_FC, times, standing).log_evidence / frames
+        smooth_field(replace(chained, motion=motion), spec, probs_FC, ride).log_evidence / frames
         for motion in (True, False)
     )
     found = {
         "full": round(with_all, 4),
         "without_imu": round(without_imu, 4),
-        "without_window": round(_independent(smooth, spec, probs_FC, times) / frames, 4),
+        "without_window": round(_independent(smooth, spec, probs_FC, ride.times) / frames, 4),
     }
     return Drift(overruled=round(overruled, 4), evidence=found, fault=_fault(config, overruled, found))
 

@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 
 from drivelet.core.artifacts import Field, Vote
-from drivelet.labels.calibrate import ENOUGH, Calibration, CalibrationMap, Floats, as_distribution, level, vector
+from drivelet.labels.calibrate import ENOUGH, Calibration, CalibrationMap, Floats, as_distribution, vector
 from drivelet.labels.dawid_skene import NO_VOTE, fit, patterns
 
 Key = tuple[str, int, str]
 """(drive, frame, field)."""
-PRIOR_ROWS = 2.0
+PRIOR_ROWS = 6.0
+"""Rows of gold that a labeler's habit weighs as much as, for each true answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,45 +84,39 @@ def _by_confusion(
         return _expectation_maximisation(cells, speakers, known, spec, config.family_discount)
     if any(found.count < ENOUGH for found in known):
         return ()
-    heard = {labeler: Heard.on_gold(found) for (labeler, _), found in zip(speakers, known, strict=True)}
-    return (_naive_bayes(cell, heard, spec, config.family_discount) for cell in cells)
+    confusions = {
+        labeler: confusion(np.asarray(found.confusion, float))
+        for (labeler, _), found in zip(speakers, known, strict=True)
+    }
+    return (_naive_bayes(cell, confusions, spec, config.family_discount) for cell in cells)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """What a labeler's votes mean: log P(answer | truth) as (C, C), log P(level | wrong or right) as (2, levels)."""
+def confusion(counts_CC: Floats) -> Floats:
+    """Return P(answer | truth) from counts on gold by (truth, answer), each row drawn towards the labeler's habit.
 
-    confusion_CC: Floats
-    sureness_2B: Floats
-
-    @staticmethod
-    def on_gold(found: CalibrationMap) -> "Heard":
-        """Return it from counts on gold, each row drawn towards the labeler's accuracy as by PRIOR_ROWS more rows."""
-        counts_CC = np.asarray(found.confusion, float)
-        size = len(counts_CC)
-        right = (np.trace(counts_CC) + 1) / (counts_CC.sum() + 2)
-        usual_CC = np.full((size, size), (1 - right) / (size - 1))
-        np.fill_diagonal(usual_CC, right)
-        rows_CC = counts_CC + PRIOR_ROWS * usual_CC
-        levels_2B = np.asarray(found.sureness, float) + 0.5
-        return Heard(
-            confusion_CC=np.log(rows_CC / rows_CC.sum(axis=1, keepdims=True)),
-            sureness_2B=np.log(levels_2B / levels_2B.sum(axis=1, keepdims=True)),
-        )
+    The habit is PRIOR_ROWS rows worth of what all truths together show: how often it is right, and what it says where
+    it is wrong. So a truth that gold hardly holds is not taken for the cause of every odd answer.
+    """
+    right = (np.trace(counts_CC) + 1) / (counts_CC.sum() + 2)
+    wrong_C = counts_CC.sum(axis=0) - np.diag(counts_CC) + 0.5
+    usual_CC = np.tile(wrong_C, (len(counts_CC), 1))
+    np.fill_diagonal(usual_CC, 0.0)
+    usual_CC *= (1 - right) / usual_CC.sum(axis=1, keepdims=True)
+    np.fill_diagonal(usual_CC, right)
+    rows_CC = counts_CC + PRIOR_ROWS * usual_CC
+    return rows_CC / rows_CC.sum(axis=1, keepdims=True)
 
 
-def _naive_bayes(cell: Sequence[Vote], heard: Mapping[str, Heard], spec: Field, discount: float) -> Floats:
-    """The posterior of one cell under a uniform prior: a step of Dawid and Skene with the confusions held."""
+def _naive_bayes(cell: Sequence[Vote], confusions: Mapping[str, Floats], spec: Field, discount: float) -> Floats:
+    """The posterior of one cell under a uniform prior: a step of Dawid and Skene with the confusions held.
+
+    A vote is a distribution over what the labeler would answer: its likelihood is the mean over those answers.
+    """
     members = Counter(vote.family for vote in cell)
     logits_C = np.zeros(len(spec.choices))
     for vote in cell:
-        probs_C = vector(vote.probs, spec.choices)
-        said = int(probs_C.argmax())
-        sure = int(level(probs_C[said : said + 1])[0])
-        right_C = (np.arange(len(probs_C)) == said).astype(int)
-        means = heard[vote.labeler]
-        found_C = means.confusion_CC[:, said] + means.sureness_2B[right_C, sure]
-        logits_C += members[vote.family] ** -discount * found_C
+        likelihood_C = confusions[vote.labeler] @ vector(vote.probs, spec.choices)
+        logits_C += members[vote.family] ** -discount * np.log(likelihood_C)
     return as_distribution(np.exp(logits_C - logits_C.max()))
 
 

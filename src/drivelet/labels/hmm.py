@@ -27,6 +27,8 @@ class Chain:
         halt, set_off: log-likelihood of each state where a driving car comes to a stand, and where a standing one
             sets off.
         stay: the same for each second that it stands.
+        passed: probabilities from state (row) to state (column) where the car has passed a junction; None where that
+            changes nothing.
     """
 
     shows: tuple[int, ...]
@@ -38,6 +40,22 @@ class Chain:
     halt: Floats
     stay: Floats
     set_off: Floats
+    passed: Floats | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ride:
+    """What the chain is told of each frame.
+
+    Attributes:
+        times: seconds, rising.
+        standing: whether the car stands; None where it is not known (taken as driving).
+        passed: whether the car has passed a junction since the frame before; empty where nothing tells.
+    """
+
+    times: Sequence[float]
+    standing: Sequence[bool | None]
+    passed: Sequence[bool] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +93,10 @@ def evidence(
     return weight_F[:, None] * np.log(np.maximum(shown_FS, FLOOR))
 
 
-def forward_backward(
-    loglik_FS: Floats, chain: Chain, times: Sequence[float] | Floats, standing: Sequence[bool | None]
-) -> Smoothed:
-    """Return each frame's state given all frames (Rabiner 1989, scaled).
-
-    Args:
-        loglik_FS: what `evidence` returned.
-        chain: the chain.
-        times: seconds, rising.
-        standing: whether the car stands, for each frame; None where it is not known (taken as driving).
-    """
-    loglik_FS = _with_driver(loglik_FS, chain, times, standing)
-    alpha_FS, scale_F = _forward(loglik_FS, chain, times, standing)
+def forward_backward(loglik_FS: Floats, chain: Chain, ride: Ride) -> Smoothed:
+    """Return each frame's state given all frames (Rabiner 1989, scaled), from what `evidence` returned."""
+    loglik_FS = _with_driver(loglik_FS, chain, ride)
+    alpha_FS, scale_F = _forward(loglik_FS, chain, ride)
     likelihood_FS = np.exp(loglik_FS - loglik_FS.max(axis=1, keepdims=True))
     beta_S = np.ones(loglik_FS.shape[1])
     states_FS = np.empty_like(alpha_FS)
@@ -95,27 +104,23 @@ def forward_backward(
         states_S = alpha_FS[frame] * beta_S
         states_FS[frame] = states_S / states_S.sum()
         if frame:
-            beta_S = _step(chain, times, standing, frame) @ (likelihood_FS[frame] * beta_S)
+            beta_S = _step(chain, ride, frame) @ (likelihood_FS[frame] * beta_S)
             beta_S /= beta_S.max()
     return Smoothed(states_FS=states_FS, log_evidence=float(scale_F.sum()))
 
 
-def filtered(
-    loglik_FS: Floats, chain: Chain, times: Sequence[float] | Floats, standing: Sequence[bool | None]
-) -> Smoothed:
+def filtered(loglik_FS: Floats, chain: Chain, ride: Ride) -> Smoothed:
     """Return each frame's state given the frames up to it: what can be known while driving."""
-    alpha_FS, scale_F = _forward(_with_driver(loglik_FS, chain, times, standing), chain, times, standing)
+    alpha_FS, scale_F = _forward(_with_driver(loglik_FS, chain, ride), chain, ride)
     return Smoothed(states_FS=alpha_FS, log_evidence=float(scale_F.sum()))
 
 
-def _with_driver(
-    loglik_FS: Floats, chain: Chain, times: Sequence[float] | Floats, standing: Sequence[bool | None]
-) -> Floats:
+def _with_driver(loglik_FS: Floats, chain: Chain, ride: Ride) -> Floats:
     """Add what the driver's conduct says of the state: he stops, waits and sets off for a reason."""
-    now = np.array([value is True for value in standing])
-    moves = np.array([value is False for value in standing])
+    now = np.array([value is True for value in ride.standing])
+    moves = np.array([value is False for value in ride.standing])
     before, moved = np.concatenate([[False], now[:-1]]), np.concatenate([[False], moves[:-1]])
-    waited_F = np.diff(np.asarray(times, float), prepend=times[0]) * (now & before)
+    waited_F = np.diff(np.asarray(ride.times, float), prepend=ride.times[0]) * (now & before)
     return (
         loglik_FS
         + np.outer(now & moved, chain.halt)
@@ -124,13 +129,11 @@ def _with_driver(
     )
 
 
-def _forward(
-    loglik_FS: Floats, chain: Chain, times: Sequence[float] | Floats, standing: Sequence[bool | None]
-) -> tuple[Floats, Floats]:
+def _forward(loglik_FS: Floats, chain: Chain, ride: Ride) -> tuple[Floats, Floats]:
     """Return normalised forward probabilities and the logarithm of each frame's normaliser."""
     alpha_FS, scale_F = np.empty_like(loglik_FS), np.empty(len(loglik_FS))
     for frame, loglik_S in enumerate(loglik_FS):
-        before_S = alpha_FS[frame - 1] @ _step(chain, times, standing, frame) if frame else chain.start
+        before_S = alpha_FS[frame - 1] @ _step(chain, ride, frame) if frame else chain.start
         top = loglik_S.max()
         joint_S = before_S * np.exp(loglik_S - top)
         total = joint_S.sum()
@@ -139,11 +142,13 @@ def _forward(
     return alpha_FS, scale_F
 
 
-def _step(chain: Chain, times: Sequence[float] | Floats, standing: Sequence[bool | None], frame: int) -> Floats:
+def _step(chain: Chain, ride: Ride, frame: int) -> Floats:
     """Return the transition matrix from the frame before to `frame`."""
-    seconds = min(max(float(times[frame]) - float(times[frame - 1]), 1e-3), LONGEST_GAP_S)
-    rates = chain.standing if standing[frame] and standing[frame - 1] else chain.driving
-    return transition(rates, seconds)
+    seconds = min(max(float(ride.times[frame]) - float(ride.times[frame - 1]), 1e-3), LONGEST_GAP_S)
+    stands = ride.standing[frame] and ride.standing[frame - 1]
+    step_SS = transition(chain.standing if stands else chain.driving, seconds)
+    passes = bool(ride.passed) and ride.passed[frame]
+    return step_SS @ chain.passed if passes and chain.passed is not None else step_SS
 
 
 def transition(rates_SS: Floats, seconds: float) -> Floats:

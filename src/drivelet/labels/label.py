@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as default
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from drivelet.labels.calibrate import Calibration
 from drivelet.labels.collect import ReadFrames, collect
 from drivelet.labels.drift import DriftConfig, drift
 from drivelet.labels.fuse import FuseConfig, Fused, fuse
+from drivelet.labels.hmm import Ride
 from drivelet.labels.ledger import LedgerConfig, judge, summarise
+from drivelet.labels.phases import ALERT, junctions_passed
 from drivelet.labels.place import place_reasons, placed
 from drivelet.labels.smooth import FieldTrack, SmoothConfig, smooth_field, stability
 from drivelet.labels.spatial import SpatialConfig
@@ -106,6 +108,9 @@ def label_drive(
     return out
 
 
+label_drive.stage_version = 2
+
+
 def selected(rows: Sequence[dict[str, Any]], hz: float) -> list[dict[str, Any]]:
     """Return the rows of the first frame at or after every tick of `1 / hz` seconds."""
     chosen: dict[int, dict[str, Any]] = {}
@@ -159,17 +164,31 @@ def decide(
         reasons: (frame, field, answer) -> why no box that speaks for the answer can be true.
     """
     fused = fuse(votes, calibration, fields, config.fuse)
-    standing = [car_stands(frame) for frame in frames]
-    times = [float(frame["t"]) for frame in frames]
+    cells = {name: [fused.get((frame["drive"], frame["frame"], name)) for frame in frames] for name in fields}
+    ride = ride_of(config.smooth, frames, cells.get(ALERT), fields.get(ALERT))
     columns: list[list[PseudoLabel]] = []
     alarms: dict[str, dict[str, Any]] = {}
-    for spec in fields.values():
-        cells = [fused.get((frame["drive"], frame["frame"], spec.name)) for frame in frames]
-        probs_FC = fused_table(cells, spec)
-        track = smooth_field(config.smooth, spec, probs_FC, times, standing)
-        columns.append(_judged(config, frames, cells, spec, track, reasons or {}))
-        alarms[spec.name] = drift(config.drift, config.smooth, spec, probs_FC, times, standing).as_json()
+    for name, spec in fields.items():
+        probs_FC = fused_table(cells[name], spec)
+        track = smooth_field(config.smooth, spec, probs_FC, ride)
+        columns.append(_judged(config, frames, cells[name], spec, track, reasons or {}))
+        alarms[name] = drift(config.drift, config.smooth, spec, probs_FC, ride).as_json()
     return Decided(labels=[label for row in zip(*columns, strict=True) for label in row], drift=alarms)
+
+
+def ride_of(
+    config: SmoothConfig,
+    frames: Sequence[Mapping[str, Any]],
+    alerts: Sequence[Fused | None] | None = None,
+    spec: Field | None = None,
+) -> Ride:
+    """Return what is known of the car in each frame; votes on intersections tell which junctions it has passed."""
+    ride = Ride(times=[float(frame["t"]) for frame in frames], standing=[car_stands(frame) for frame in frames])
+    if alerts is None or spec is None:
+        return ride
+    shown_FC = np.nan_to_num(smooth_field(config, spec, fused_table(alerts, spec), ride).shown_FC)
+    best = [spec.choices[int(row.argmax())] if row.any() else UNKNOWN for row in shown_FC]
+    return replace(ride, passed=junctions_passed(best, ride.standing))
 
 
 def car_stands(frame: Mapping[str, Any]) -> bool | None:

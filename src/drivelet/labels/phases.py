@@ -9,8 +9,12 @@ from drivelet.core.artifacts import UNKNOWN, Field
 from drivelet.labels.calibrate import Floats
 from drivelet.labels.hmm import Chain
 
+ALERT = "intersection.alert"
 FROZEN = 0.01
 """While the car stands, a thing that only motion brings into sight or out of it changes this often in a second."""
+
+ENDS_AT_JUNCTION = 0.8
+"""Share of limits in force that end where the car has passed a junction."""
 
 LAMP_CYCLE = ("red", "green", "yellow")
 LAMP_SECONDS = {"red": 12.0, "green": 12.0, "yellow": 3.0}
@@ -102,7 +106,8 @@ def alert_chain(choices: Sequence[str]) -> Chain:
 def sign_chain(choices: Sequence[str]) -> Chain:
     """Return the chain of `speed_limit.posted`: a value in sight, then in force until the next sign in sight.
 
-    A value that is in force and out of sight shows `none`; nothing ends it at a junction yet, it only fades slowly.
+    A value that is in force and out of sight shows `none`. A junction that the car has passed ends most limits, by the
+    rule of many countries and because signs are put up again behind it; elsewhere a limit fades slowly.
     """
     values = [choice for choice in choices if choice not in (UNKNOWN, "none")]
     count, none = len(values), 2 * len(values)
@@ -117,10 +122,18 @@ def sign_chain(choices: Sequence[str]) -> Chain:
                 driving[here, there] = 0.02 / count
                 driving[count + here, there] = 0.1 / count
     standing = {pair: 0.1 * FROZEN * rate for pair, rate in driving.items()}
+    passed_SS = np.eye(none + 1)
+    for value in range(count, none):
+        passed_SS[value, value], passed_SS[value, none] = 1 - ENDS_AT_JUNCTION, ENDS_AT_JUNCTION
     return _chain(
         choices, shows=[*values, *["none"] * count, "none"], means=[*values, *values, "none"],
-        hidden=[False] * count + [True] * count + [False], driving=driving, standing=standing,
+        hidden=[False] * count + [True] * count + [False], driving=driving, standing=standing, passed_SS=passed_SS,
     )  # fmt: skip
+
+
+def recommended_chain(choices: Sequence[str]) -> Chain:
+    """Return the chain of `speed_limit.recommended`: nothing that caps the speed of a standing car comes or goes."""
+    return _sticky(choices, driving=0.15, standing=FROZEN)
 
 
 def default_chain(choices: Sequence[str]) -> Chain:
@@ -132,9 +145,16 @@ BUILDERS: Mapping[str, Callable[[Sequence[str]], Chain]] = {
     "traffic_light.state": lamp_chain,
     "cone.count": count_chain,
     "cone.in_path": path_chain,
-    "intersection.alert": alert_chain,
+    ALERT: alert_chain,
     "speed_limit.posted": sign_chain,
+    "speed_limit.recommended": recommended_chain,
 }
+
+
+def junctions_passed(alerts: Sequence[str], standing: Sequence[bool | None]) -> list[bool]:
+    """Return whether the car has passed a junction since the frame before: its alert ends while the car drives."""
+    ends = [False, *(before not in ("none", UNKNOWN) and now == "none" for before, now in pairwise(alerts))]
+    return [end and stands is not True for end, stands in zip(ends, standing, strict=True)]
 
 
 def chain_of(spec: Field) -> Chain:
@@ -161,7 +181,7 @@ def _plain(choices: Sequence[str], answers: Sequence[str], driving: Rates, stand
 
 def _chain(
     choices: Sequence[str], *, shows: Sequence[str], means: Sequence[str], hidden: Sequence[bool], driving: Rates,
-    standing: Rates, driver: Mapping[str, tuple[float, float, float]] | None = None,
+    standing: Rates, driver: Mapping[str, tuple[float, float, float]] | None = None, passed_SS: Floats | None = None,
 ) -> Chain:  # fmt: skip
     place = {choice: number for number, choice in enumerate(choices)}
     conduct_S3 = np.array([(driver or {}).get(name, (1.0, 0.0, 1.0)) for name in means])
@@ -177,6 +197,7 @@ def _chain(
         halt=np.log(conduct_S3[:, 0]),
         stay=conduct_S3[:, 1],
         set_off=np.log(conduct_S3[:, 2]),
+        passed=passed_SS,
     )
 
 

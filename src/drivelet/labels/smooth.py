@@ -1,7 +1,7 @@
 """Smoothing one field over a drive: a sliding window (the paper's temporal constraint), or the field's Markov chain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -48,26 +48,23 @@ class FieldTrack:
     log_evidence: float = float("nan")
 
 
-def smooth_field(
-    config: SmoothConfig, spec: Field, probs_FC: Floats, times: Sequence[float], standing: Sequence[bool | None]
-) -> FieldTrack:
+def smooth_field(config: SmoothConfig, spec: Field, probs_FC: Floats, ride: hmm.Ride) -> FieldTrack:
     """Smooth the fused votes of one field.
 
     Args:
         config: how.
         spec: the field; its name chooses the chain.
         probs_FC: a distribution over its choices for each frame, NaN rows where nothing was voted.
-        times: seconds, rising.
-        standing: whether the car stands, None where not known.
+        ride: what is known of the car in each frame.
     """
     if config.method != "hmm":
-        shown_FC = smooth(probs_FC, times, window_s=config.window_s) if config.method == "window" else probs_FC
-        return FieldTrack(shown_FC=shown_FC, meant_FC=shown_FC, hidden_F=np.zeros(len(times)))
+        shown_FC = smooth(probs_FC, ride.times, window_s=config.window_s) if config.method == "window" else probs_FC
+        return FieldTrack(shown_FC=shown_FC, meant_FC=shown_FC, hidden_F=np.zeros(len(probs_FC)))
     chain = chain_of(spec)
     place = spec.choices.index(UNKNOWN)
-    loglik_FS = hmm.evidence(probs_FC, chain, times, unknown=place, independent_s=config.independent_s)
+    loglik_FS = hmm.evidence(probs_FC, chain, ride.times, unknown=place, independent_s=config.independent_s)
     run = hmm.filtered if config.online else hmm.forward_backward
-    found = run(loglik_FS, chain, times, standing if config.motion else [None] * len(times))
+    found = run(loglik_FS, chain, ride if config.motion else replace(ride, standing=[None] * len(ride.times)))
     return FieldTrack(
         shown_FC=hmm.gather(found.states_FS, chain.shows, len(spec.choices)),
         meant_FC=hmm.gather(found.states_FS, chain.means, len(spec.choices)),

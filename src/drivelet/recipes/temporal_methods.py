@@ -13,6 +13,7 @@ from drivelet.core.artifacts import Field, Vote
 from drivelet.evaluate.temporal import Track
 from drivelet.labels.calibrate import Calibration, Gold, calibrate
 from drivelet.labels.fuse import FuseConfig, fuse
+from drivelet.labels.hmm import Ride
 from drivelet.labels.label import car_stands, fused_table
 from drivelet.labels.smooth import SmoothConfig, smooth_field
 
@@ -152,7 +153,8 @@ def _track(method: Method, drive: LabelledDrive, calibration: Calibration, spec:
     standing: list[bool | None] = [car_stands(frame) for frame in drive.frames]
     if "imu" in method.oracles:
         standing = list(drive.standing)
-    found = smooth_field(method.smooth, spec, fused_table(cells, spec), drive.times, standing)
+    ride = Ride(times=drive.times, standing=standing)
+    found = smooth_field(method.smooth, spec, fused_table(cells, spec), ride)
     best_F = np.nan_to_num(found.meant_FC).argmax(axis=1)
     return Track(
         times=drive.times,
