@@ -42,7 +42,7 @@ def test_smoothed_single_majority_and_blind_stand_side_by_side(tmp_path):
     folder = labelled(tmp_path, ["yes", "yes", "no", "no"], ["yes", "no", "no", "no"])
     gold = manifest(tmp_path, ["yes", "yes", "no", "yes"])
     blind = {"cone.in_path": {"no": 0.8, "yes": 0.2}}
-    (record,) = check(LabelConfig(), labelled=folder, manifest=gold, blind=blind)
+    (record,) = check(LabelConfig(), labelled=folder, gold=hand_checked(gold), blind=blind)
     assert record["smoothed"] == 0.75
     assert record["single frame"] == 0.5
     assert record["blind"] == 0.25
@@ -59,8 +59,9 @@ def test_pictures_that_name_no_frame_are_refused(tmp_path):
 
 def test_frames_of_other_drives_are_refused(tmp_path):
     folder = labelled(tmp_path, ["yes"], ["yes"])
-    with pytest.raises(InputError, match="none of its 1 frames were labelled"):
-        check(LabelConfig(), labelled=folder, manifest=manifest(tmp_path, ["yes"], stem="sunday_{:04d}"), blind={})
+    gold = hand_checked(manifest(tmp_path, ["yes"], stem="sunday_{:04d}"))
+    with pytest.raises(InputError, match="none of the 1 hand-checked frames were labelled"):
+        check(LabelConfig(), labelled=folder, gold=gold, blind={})
 
 
 def test_blind_votes_come_from_a_grey_picture():

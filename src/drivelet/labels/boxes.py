@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from drivelet.core.artifacts import Box, Field, ImageArray
 from drivelet.core.ports import Detector
-from drivelet.labels.cones import Cone, count_distribution, in_path_probability
+from drivelet.labels.cones import Cone, count_vote, in_path_vote, spread
 
 COUNT, IN_PATH = "cone.count", "cone.in_path"
 CONE = "cone"
@@ -36,11 +36,10 @@ class BoxLabeler:
     def label(self, image: ImageArray) -> Mapping[str, Mapping[str, float]]:
         """Return probabilities for the fields of cones on an RGB image (H, W, 3)."""
         cones = [_cone(box, image) for box in self._detector.detect(image) if box.kind == CONE]
-        there = in_path_probability(cones)
-        votes = {IN_PATH: {"yes": there, "no": 1 - there}}
+        votes = {IN_PATH: in_path_vote(cones)}
         if COUNT in self._specs:
-            votes[COUNT] = _binned(self._specs[COUNT], cones)
-        return {name: _spread(votes[name], spec) for name, spec in self._specs.items()}
+            votes[COUNT] = count_vote(self._specs[COUNT], cones)
+        return {name: spread(votes[name], spec, SPREAD) for name, spec in self._specs.items()}
 
 
 def _cone(box: Box, image: ImageArray) -> Cone:
@@ -52,16 +51,3 @@ def _cone(box: Box, image: ImageArray) -> Cone:
         likeness=min(max(box.score, 0.0), 1.0),
         count=1,
     )
-
-
-def _binned(spec: Field, cones: list[Cone]) -> dict[str, float]:
-    vote: dict[str, float] = {}
-    for number, mass in enumerate(count_distribution(cones)):
-        for answer in spec.parse(str(number)):
-            vote[answer] = vote.get(answer, 0.0) + float(mass)
-    return vote
-
-
-def _spread(vote: Mapping[str, float], spec: Field) -> dict[str, float]:
-    rest = SPREAD / len(spec.choices)
-    return {choice: (1 - SPREAD) * vote.get(choice, 0.0) + rest for choice in spec.choices}

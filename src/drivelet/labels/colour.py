@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from drivelet.core.artifacts import UNKNOWN, Box, Field, ImageArray
-from drivelet.labels.cones import count_distribution, find_cones, in_path_probability
+from drivelet.labels.cones import count_vote, find_cones, in_path_vote, spread
 from drivelet.labels.lamps import find_lamps, frame_evidence, head_evidence, is_head
 
 LAMP, COUNT, IN_PATH = "traffic_light.state", "cone.count", "cone.in_path"
@@ -37,11 +37,10 @@ class ColourLabeler:
         if not is_head(image):
             cones = find_cones(image)
             if COUNT in self._specs:
-                votes[COUNT] = _count(self._specs[COUNT], count_distribution(cones))
+                votes[COUNT] = count_vote(self._specs[COUNT], cones)
             if IN_PATH in self._specs:
-                there = in_path_probability(cones)
-                votes[IN_PATH] = {"yes": there, "no": 1 - there}
-        return {name: _spread(vote, self._specs[name]) for name, vote in votes.items()}
+                votes[IN_PATH] = in_path_vote(cones)
+        return {name: spread(vote, self._specs[name], SPREAD) for name, vote in votes.items()}
 
     def detect(self, image: ImageArray) -> list[Box]:
         """Return lit lamps (their colour as answer) and cones in pixels of this image; nothing on a head's crop.
@@ -78,19 +77,6 @@ def _frame(image: ImageArray) -> dict[str, float]:
     return _normalised(vote)
 
 
-def _count(spec: Field, probs: np.ndarray) -> dict[str, float]:
-    vote: dict[str, float] = {}
-    for number, mass in enumerate(probs):
-        for answer in spec.parse(str(number)):
-            vote[answer] = vote.get(answer, 0.0) + float(mass)
-    return vote
-
-
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
-
-
-def _spread(vote: Mapping[str, float], spec: Field) -> dict[str, float]:
-    rest = SPREAD / len(spec.choices)
-    return {choice: (1 - SPREAD) * vote.get(choice, 0.0) + rest for choice in spec.choices}

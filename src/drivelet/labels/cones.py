@@ -1,12 +1,13 @@
 """Traffic cones by colour and shape: orange stripes stacked to a form that widens downwards."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivelet.core.artifacts import ImageArray
+from drivelet.core.artifacts import Field, ImageArray
 from drivelet.labels.blobs import Blob, blobs, channels, hue_between, shrink
 
 LONGEST = 480
@@ -82,6 +83,27 @@ def count_distribution(cones: list[Cone]) -> NDArray[np.float64]:
             shifted[min(number + cone.count, MOST)] += mass
         probs = (1 - cone.likeness) * probs + cone.likeness * shifted
     return probs
+
+
+def count_vote(spec: Field, cones: list[Cone]) -> dict[str, float]:
+    """Return the probability of each answer of a count field."""
+    vote: dict[str, float] = {}
+    for number, mass in enumerate(count_distribution(cones)):
+        for answer in spec.parse(str(number)):
+            vote[answer] = vote.get(answer, 0.0) + float(mass)
+    return vote
+
+
+def in_path_vote(cones: list[Cone]) -> dict[str, float]:
+    """Return the probabilities of `yes` and `no`: whether a cone stands in the path."""
+    there = in_path_probability(cones)
+    return {"yes": there, "no": 1 - there}
+
+
+def spread(vote: Mapping[str, float], spec: Field, share: float) -> dict[str, float]:
+    """Return a vote of which a share is spread over all choices."""
+    rest = share / len(spec.choices)
+    return {choice: (1 - share) * vote.get(choice, 0.0) + rest for choice in spec.choices}
 
 
 def in_path_probability(cones: list[Cone]) -> float:

@@ -40,14 +40,14 @@ def hand_checked(manifest: Path) -> dict[Cell, Row]:
 
 
 def check(
-    config: LabelConfig, *, labelled: Path, manifest: Path, blind: Mapping[str, Mapping[str, float]]
+    config: LabelConfig, *, labelled: Path, gold: Mapping[Cell, Row], blind: Mapping[str, Mapping[str, float]]
 ) -> list[dict[str, Any]]:
     """Score a labelled folder on hand-checked frames; write `check.json` beside its tables.
 
     Args:
         config: how the votes were pooled.
         labelled: what `label_drives` wrote.
-        manifest: hand-checked frames; those that were not labelled are left out.
+        gold: hand-checked frames; those that were not labelled are left out.
         blind: what the labelers say to a grey picture, by field.
 
     Returns:
@@ -55,7 +55,6 @@ def check(
         of the commonest label, and the yield curve.
     """
     fields = tasks.fields()
-    gold = hand_checked(manifest)
     labels = {(row["drive"], row["frame"], row["task"]): row for row in read_rows(labelled / "labels.lance")}
     single = single_frames(config, labelled, fields)
     met: dict[str, list[tuple[Cell, str]]] = defaultdict(list)
@@ -63,7 +62,7 @@ def check(
         if cell in labels:
             met[cell[2]].append((cell, row.label))
     if not met:
-        raise InputError(f"{manifest}: none of its {len(gold)} frames were labelled; check drive names and label.hz")
+        raise InputError(f"{labelled}: none of the {len(gold)} hand-checked frames were labelled; check names and hz")
     records = []
     for name, pairs in sorted(met.items()):
         said = {

@@ -1,6 +1,6 @@
 """The command `label`: drives given raw or ingested, labelled; what came of it, printed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.drives.ingest import IngestConfig, ingest, ingested
 from drivelet.labels.label import LabelConfig
-from drivelet.recipes.label_check import blind_votes, check, hand_checked
+from drivelet.recipes.label_check import Cell, blind_votes, check, hand_checked
 from drivelet.recipes.labelling import known_by, label_counts, label_drives, labelers
 from drivelet.recipes.recording import record_labels
 from drivelet.recipes.reviewing import reapply_reviews
@@ -43,8 +43,7 @@ def label_command(
     refuse_beside_reviewer(out)
     if rerun:
         require()
-    if checked:
-        hand_checked(checked)
+    known_frames = hand_checked(checked) if checked else {}
     set_threads()
     of_remote = [setting for setting in settings if setting.startswith(("endpoint.", "limits."))]
     remote = apply_settings(Remote(), of_remote)
@@ -77,8 +76,8 @@ def label_command(
     _print_alarms(out)
     cost = flow.read_json(out / "cost.json")
     say(f"{cost['frames']} frames, {cost['fps']} frames/s, peak memory {cost['peak_rss_mb']} MB a process")
-    if checked:
-        _print_check(config, out, checked, known_teachers, remote.limits, size=_picture_size(ready))
+    if known_frames:
+        _print_check(config, out, known_frames, known_teachers, remote.limits, size=_picture_size(ready))
 
 
 def _print_alarms(out: Path) -> None:
@@ -96,15 +95,18 @@ def _picture_size(roots: Sequence[Path]) -> tuple[int, int]:
 
 
 def _print_check(
-    config: LabelConfig, out: Path, checked: Path, teachers: Sequence[Teacher], limits: Limits, *, size: tuple[int, int]
-) -> None:
+    config: LabelConfig, out: Path, gold: Mapping[Cell, Row], teachers: Sequence[Teacher], limits: Limits, *,
+    size: tuple[int, int],
+) -> None:  # fmt: skip
     """Print how right the labels of hand-checked frames are, beside single frames, majority and blind."""
     with open_teachers(teachers, limits=limits, answers=Path(limits.answers or out / "answers.sqlite")) as opened:
         blind = blind_votes(labelers(opened), size)
-    records = check(config, labelled=out, manifest=checked, blind=blind)
+    records = check(config, labelled=out, gold=gold, blind=blind)
     (out / "yield.png").write_bytes(yield_plot(records))
     shown = [{name: value for name, value in record.items() if name != "yield"} for record in records]
-    Console(width=140).print(rich_table(records_table(shown), title=f"share right on the frames of {checked}"))
+    Console(width=140).print(rich_table(records_table(shown), title="share right on hand-checked frames"))
+    if missed := len(gold) - sum(record["frames"] for record in records):
+        say(f"{missed} of {len(gold)} hand-checked labels lie on frames that were not labelled: other drives, or hz")
 
 
 def _is_ingested(drive: Path) -> bool:
