@@ -39,7 +39,7 @@ def open_model(tmp_path):
 
     def make(server, *, asking=None, limiter=None, answers="answers.sqlite", **limits):
         endpoint = Endpoint(model="toy", base_url=server.url, asking=asking or Asking(image_format="png"))
-        limits = {"timeout_s": 5.0, **limits}
+        limits = {"timeout_s": 60.0, **limits}
         opened.append(ChatModel(endpoint, answers=tmp_path / answers, limits=Limits(**limits), limiter=limiter))
         return opened[-1]
 
@@ -188,7 +188,7 @@ def test_the_key_s_variable_is_a_setting(open_model, monkeypatch):
 
 def test_as_many_requests_as_allowed_are_under_way(open_model):
     together = threading.Barrier(3)
-    with ChatServer(on_request=lambda number: together.wait(timeout=20) and None) as server:
+    with ChatServer(on_request=lambda number: together.wait(timeout=60) and None) as server:
         open_model(server, concurrent=3).score_many(pairs(12))
     # The barrier opens for three at a time, so three were; a fourth never was.
     assert server.most_at_once == 3 and len(server.seen) == 12
@@ -270,7 +270,7 @@ def test_an_interrupted_batch_goes_on_without_asking_again(open_model):
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         if 7 <= number < 20:
             # Time for the batch to notice.
-            time.sleep(0.3)
+            time.sleep(1.0)
 
     with ChatServer(on_request=on_request) as server:
         with pytest.raises(KeyboardInterrupt):
