@@ -56,7 +56,7 @@ class TemporalConfig:
 
     drives: DriveConfig = default(
         default_factory=lambda: DriveConfig(
-            num_drives=24, seed=22, seconds=16.0, hz=10, workers=2, trials=HARD, val=0.0, test=1.0
+            num_drives=24, seed=23, seconds=16.0, hz=10, workers=2, trials=HARD, val=0.0, test=1.0
         )
     )
     ingest: IngestConfig = default(default_factory=IngestConfig)
