@@ -105,8 +105,10 @@ def _print_check(
     (out / "yield.png").write_bytes(yield_plot(records))
     shown = [{name: value for name, value in record.items() if name != "yield"} for record in records]
     Console(width=140).print(rich_table(records_table(shown), title="share right on hand-checked frames"))
-    if missed := len(gold) - sum(record["frames"] for record in records):
-        say(f"{missed} of {len(gold)} hand-checked labels lie on frames that were not labelled: other drives, or hz")
+    drives = flow.read_json(out / "summary.json")["drives"]
+    asked = sum(cell[0] in drives for cell in gold)
+    if missed := asked - sum(record["frames"] for record in records):
+        say(f"{missed} of {asked} hand-checked labels of these drives lie between labelled frames; see label.hz")
 
 
 def _is_ingested(drive: Path) -> bool:
