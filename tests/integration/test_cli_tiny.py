@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cli_calls import done
+from cli_calls import call, done
 from drivelet import tasks
 from drivelet.core.tables import read_rows
 
@@ -193,7 +193,17 @@ def test_ingest_then_label(tiny_run: Path, tmp_path: Path, capfd: Capture, monke
     assert all(frame["speed_mps"] == frame["speed_mps"] for frame in frames)
     gold = stage(tiny_run, "world") / "manifest.csv"
     teacher = tiny_run / "models" / "teacher"
-    done(capfd, "label", "drive", "--out", "labels", "--gold", gold, "--teacher", teacher)
+    checked = ["path,task,label,split,group"]
+    for number in (2, 99):
+        picture = tmp_path / f"{frames[0]['drive']}_{number:04d}.png"
+        Image.new("RGB", (32, 20)).save(picture)
+        checked.append(f"{picture.name},cone.count,some,val,g")
+    (tmp_path / "checked.csv").write_text("\n".join(checked) + "\n")
+    asked = ["--gold", gold, "--teacher", teacher, "--check", "checked.csv"]
+    outcome = call(capfd, "label", "drive", "--out", "labels", *asked)
+    assert outcome.code == 0, outcome.err
+    assert "1 of 2 hand-checked labels" in re.sub(r"\s+", " ", outcome.err)
+    assert [record["frames"] for record in load(tmp_path / "labels" / "check.json")] == [1]
     labels = lines(tmp_path / "labels" / "labels.jsonl")
     assert [(label["frame"], label["task"]) for label in labels] == [(n, name) for n in range(5) for name in FIELDS]
     for label in labels:
