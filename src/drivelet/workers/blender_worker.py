@@ -9,7 +9,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Render scene records: JSON lines on standard input, a PNG and a label JSON for each, one JSON line back for each.
 
-A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`; the answer is `{"image": path,
+A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`, with `"cycles": {"cycles.samples": 16, ...}`
+where a measurement wants other settings of `cycles`, `render` or `world` for this frame; the answer is `{"image": path,
 "seconds": s}` or `{"image": path, "error": text}`. Both files are written under a temporary name and renamed, labels
 first, so that a file with its final name is always whole. The scene's `parts` place meshes of a pool that is built
 once: `{"asset", "at": [x, y, z] m, "yaw": degrees, "roll": degrees, "scale": [x, y, z], "color": [r, g, b],
@@ -50,6 +51,7 @@ class Stage:
         self.pool = {}
         self.points = {}
         self.shown = []
+        self.usual = {}
         for name, (count, shape) in ASSETS.items():
             self._stock(name, count, shape().build(name, self.materials))
         for body in [*map(str, NUMBERS), *WORDS]:
@@ -150,6 +152,14 @@ class Stage:
         self.folder = tempfile.TemporaryDirectory(prefix="drivelet-blender-")
         render.filepath = str(Path(self.folder.name) / "frame.exr")
 
+    def tune(self, wanted):
+        """Change named settings (`cycles.samples`) until the next call, and give the others their own value back."""
+        roots = {"cycles": self.scene.cycles, "render": self.scene.render, "world": self.scene.world.cycles}
+        for name, value in [*self.usual.items(), *wanted.items()]:
+            root, _, attribute = name.partition(".")
+            self.usual.setdefault(name, getattr(roots[root], attribute))
+            setattr(roots[root], attribute, value)
+
     # ---------------------------------------------------------------------------------------------- one scene
 
     def show(self, scene):
@@ -211,6 +221,7 @@ class Stage:
     def render(self, scene):
         """Return (linear colour HxWx3, instance ids HxW)."""
         self.show(scene)
+        Path(self.scene.render.filepath).unlink(missing_ok=True)  # a full disk must not leave the last frame's pixels
         bpy.ops.render.render(write_still=True)
         return read_exr(self.scene.render.filepath)
 
@@ -238,6 +249,7 @@ class Stage:
 def answer(stage, request):
     """Render one request and write its files; returns the reply."""
     began, scene = time.perf_counter(), request["scene"]
+    stage.tune(request.get("cycles") or {})
     linear, ids = stage.render(scene)
     labels = {"key": request.get("key"), **measure(ids, stage.project(scene), scene["size"])}
     partial = Path(request["labels"] + ".partial")
