@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-POSTED = {"eu": tuple(range(10, 131, 10)), "us": tuple(range(10, 81, 5))}
-UNIT = {"eu": "km/h", "us": "mph"}
-REGION_DEFAULT = {"eu": 50, "us": 35}
+POSTED = {"eu": tuple(range(10, 131, 10)), "us": tuple(range(10, 81, 5)), "cn": (5, *range(10, 121, 10))}
+UNIT = {"eu": "km/h", "us": "mph", "cn": "km/h"}
+REGION_DEFAULT = {"eu": 50, "us": 35, "cn": 50}
 """Default limit of a road without a sign, in the region's unit (an urban road)."""
 
 

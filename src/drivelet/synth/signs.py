@@ -38,7 +38,7 @@ def speed_sign(b: Builder, config: DomainConfig, road: Road, value: int, clear: 
     `clear` is a y range that must stay free (the crossing street).
     """
     rng = b.rng
-    base = float(rng.uniform(0.75, 1.0) if road.region == "eu" else rng.uniform(0.95, 1.25))
+    base = float(rng.uniform(0.75, 1.0) if road.region != "us" else rng.uniform(0.95, 1.25))
     low, high = config.sign_px
     if rng.random() < config.sign_far:
         low, high = 0.72 * low, low
@@ -46,7 +46,7 @@ def speed_sign(b: Builder, config: DomainConfig, road: Road, value: int, clear: 
     z = float(rng.uniform(1.7, 2.6))
     yaw = float(rng.uniform(-9, 9))
     b.pole(x, y + 0.06, z + size / 2, 0.07)
-    (ring_sign if road.region == "eu" else plate_sign)(b, (x, y, z), value, size=size, yaw=yaw)
+    (plate_sign if road.region == "us" else ring_sign)(b, (x, y, z), value, size=size, yaw=yaw)
 
 
 def _sign_spot(
