@@ -6,17 +6,13 @@ import numpy as np
 
 from drivelet.synth.build import STEEL, WHITE, Builder, Color, shade
 from drivelet.synth.domain import DomainConfig
+from drivelet.synth.frontage import frontage
 from drivelet.synth.road import Road
+from drivelet.synth.roadusers import MODELS, person, road_users
+from drivelet.synth.roadusers import vehicle as modern_vehicle
+from drivelet.synth.tones import LEAVES, PAINTS, WALLS
 
 YELLOW: Color = (0.62, 0.36, 0.02)
-PAINTS: tuple[Color, ...] = (
-    (0.7, 0.7, 0.7), (0.02, 0.02, 0.022), (0.28, 0.29, 0.3), (0.35, 0.02, 0.02), (0.03, 0.08, 0.3), (0.1, 0.12, 0.1),
-    (0.5, 0.48, 0.42), (0.6, 0.6, 0.62),
-)  # fmt: skip
-WALLS: tuple[Color, ...] = (
-    (0.36, 0.14, 0.09), (0.5, 0.44, 0.36), (0.62, 0.58, 0.5), (0.32, 0.33, 0.35), (0.55, 0.36, 0.2), (0.24, 0.17, 0.13),
-)  # fmt: skip
-LEAVES: tuple[Color, ...] = ((0.06, 0.14, 0.03), (0.1, 0.17, 0.04), (0.04, 0.1, 0.035), (0.28, 0.14, 0.03))
 FAR = 220.0
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from drivelet.synth.build import BLACK, RED, WHITE, Builder, Point
 from drivelet.synth.domain import DomainConfig
+from drivelet.synth.plates import distractor, posted_sign
 from drivelet.synth.road import Road
 
 
@@ -43,6 +44,9 @@ def speed_sign(b: Builder, config: DomainConfig, road: Road, value: int, clear: 
     if rng.random() < config.sign_far:
         low, high = 0.72 * low, low
     x, y, size = _sign_spot(rng, road, base, (low, high), clear)
+    if road.kind != "street":
+        posted_sign(b, config, road, value, (x, y, size), float(rng.uniform(-9, 9)))
+        return
     z = float(rng.uniform(1.7, 2.6))
     yaw = float(rng.uniform(-9, 9))
     b.pole(x, y + 0.06, z + size / 2, 0.07)
@@ -81,6 +85,9 @@ def stop_sign(b: Builder, road: Road, y: float) -> None:
 
 def other_sign(b: Builder, road: Road, y: float) -> None:
     """A sign that is no speed limit: warning, direction, parking, closed road."""
+    if road.kind != "street":
+        distractor(b, road, y)
+        return
     rng = b.rng
     kind = str(rng.choice(["diamond", "triangle", "parking", "closed", "direction"]))
     side = 1 if rng.random() < 0.7 else -1

@@ -66,6 +66,7 @@ ASSETS = {
     "ring": (8, lambda: ring(0.385)),
     "octagon": (4, lambda: upright("paint", circle(0.5, 8, math.pi / 8))),
     "triangle": (8, lambda: upright("paint", circle(0.5, 3, math.pi / 2))),
+    "triangle_down": (4, lambda: upright("paint", circle(0.5, 3, -math.pi / 2))),
     "diamond": (8, lambda: upright("paint", circle(0.5, 4))),
     "pole": (60, lambda: Shape().cone("paint", (0, 0, 0.5), 0.5, 0.5, 1, 10)),
     "head": (14, head_body),
