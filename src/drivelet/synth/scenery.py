@@ -127,6 +127,8 @@ def _trees(b: Builder, road: Road, side: int, blocked: tuple[float, float]) -> N
             continue
         x = side * (road.half + float(b.rng.uniform(3.4, 6.0) if road.area != "rural" else b.rng.uniform(5, 26)))
         size = float(b.rng.uniform(4.5, 8.5))
+        if not b.clear(x, y, 1.5):
+            continue
         b.part(asset, (x, y, 0), (size, size, size * float(b.rng.uniform(0.9, 1.25))), shade(b.rng, tone, 0.3),
                yaw=float(b.rng.uniform(0, 360)))  # fmt: skip
 
@@ -145,16 +147,16 @@ def traffic(b: Builder, config: DomainConfig, road: Road, junction: dict[str, An
     coned = any(item["kind"] == "cone" and abs(item["lane_offset"]) < road.lane_width / 2 for item in b.objects)
     slots: list[tuple[float, float, float]] = [] if coned else [ahead]
     for lane in range(road.lanes):
-        slots.append((-(lane + 0.5) * road.lane_width, float(rng.uniform(11, 60)), 180.0))
+        slots.append((-road.lane_d(lane), float(rng.uniform(11, 60)), 180.0))
         if lane != road.lane:
-            slots.append(((lane + 0.5) * road.lane_width, float(rng.uniform(9, 45)), 0.0))
+            slots.append((road.lane_d(lane), float(rng.uniform(9, 45)), 0.0))
     if road.area != "rural":
         slots += [(-road.half - 0.6, float(rng.uniform(low, high)), 180.0) for low, high in ((8, 20), (28, 50))]
     taken = min(int(rng.poisson(config.traffic)), len(slots), 6)
     for k in rng.choice(len(slots), size=taken, replace=False):
         x, y, yaw = slots[int(k)]
         clear = junction is None or not junction["stop_y"] - 3 < y < junction["end_y"] + 3
-        if clear or yaw == 180.0:
+        if (clear or yaw == 180.0) and b.free(x, y):
             vehicle(b, x + float(rng.uniform(-0.2, 0.2)), y, yaw=yaw)
     if junction and rng.random() < 0.15 * min(config.traffic, 2.5):
         middle = (junction["stop_y"] + 4 + junction["end_y"]) / 2
@@ -193,11 +195,13 @@ def lanterns(b: Builder, road: Road, light: str) -> list[list[float]]:
     warm: Color = (1.0, 0.75, 0.42)
     for k in range(4 if road.area != "rural" else 1):
         y, x = first + k * step, side * (road.half + 1.0)
+        if not b.clear(x, y):
+            continue
         b.pole(x, y, height, 0.14)
         b.part("box", (x - side * 0.9, y, height), (1.9, 0.08, 0.08), STEEL)
         glow = 0.0 if light == "day" else 3.0
         b.part("box", (x - side * 1.7, y, height - 0.08), (0.55, 0.25, 0.08), warm, glow=glow)
-        places.append([round(x - side * 1.7, 3), round(y, 3), round(height - 0.4, 3)])
+        places.append([round(v, 3) for v in b.place((x - side * 1.7, y, height - 0.4))])
     return places
 
 

@@ -115,6 +115,15 @@ def cone_bands(material, picks):
     return shape
 
 
+def drum(bands):
+    """A channelising drum of height 1: its orange rings with the foot, or its two white bands."""
+    shape = Shape()
+    rings = ((0.3, 0.47), (0.64, 0.81)) if bands else ((0.04, 0.3), (0.47, 0.64), (0.81, 1.0))
+    for low, high in rings:
+        shape.cone("paint", (0, 0, (low + high) / 2), 0.29 - 0.05 * low, 0.29 - 0.05 * high, high - low, caps=high == 1)
+    return shape if bands else shape.cone("black", (0, 0, 0.03), 0.36, 0.34, 0.06)
+
+
 def tree():
     shape = Shape().cone("bark", (0, 0, 0.2), 0.035, 0.022, 0.4, 8)
     crown = ((0, 0, 0.66, 0.62), (0.15, 0.1, 0.55, 0.42), (-0.17, -0.05, 0.58, 0.44), (0.02, -0.1, 0.83, 0.36))
@@ -236,7 +245,7 @@ ASSETS = {
     "line": (24, lambda: flat("paint", [(-0.5, -0.5, 0.5, 0.5)])),
     "dashes": (16, lambda: flat("paint", [(-0.5, 9 * k, 0.5, 9 * k + 3.2) for k in range(14)])),
     "zebra": (4, lambda: flat("paint", [((k + 0.25) / 12 - 0.5, -0.5, (k + 0.78) / 12 - 0.5, 0.5) for k in range(12)])),
-    "panel": (16, lambda: upright("paint", SQUARE)),
+    "panel": (48, lambda: upright("paint", SQUARE)),
     "disc": (12, lambda: upright("paint", circle(0.5, 40))),
     "lamp": (30, lambda: upright("paint", circle(0.5, 20))),
     "ring": (6, lambda: ring(0.385)),
@@ -247,12 +256,14 @@ ASSETS = {
     "head": (10, head_body),
     "cone_body": (20, lambda: cone_bands("paint", (0, 2, 4)).box("paint", (0, 0, 0.03), (0.5, 0.5, 0.06))),
     "cone_bands": (20, lambda: cone_bands("paint", (1, 3))),
-    "tree": (24, tree),
-    "pine": (24, pine),
+    "drum_body": (16, lambda: drum(False)),
+    "drum_bands": (16, lambda: drum(True)),
+    "tree": (34, tree),
+    "pine": (34, pine),
     "bush": (16, lambda: Shape().ball("leaf", (0, 0, 0.3), (1, 1, 0.8))),
-    "house": (12, house),
-    "block_a": (14, lambda: building(5, 4)),
-    "block_b": (14, lambda: building(7, 7)),
+    "house": (24, house),
+    "block_a": (26, lambda: building(5, 4)),
+    "block_b": (26, lambda: building(7, 7)),
     "block_c": (14, lambda: building(9, 12)),
     "sedan": (8, lambda: car(*SEDAN)),
     "suv": (8, lambda: car(*SUV)),

@@ -13,7 +13,9 @@ A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`; the
 "seconds": s}` or `{"image": path, "error": text}`. Both files are written under a temporary name and renamed, labels
 first, so that a file with its final name is always whole. The scene's `parts` place meshes of a pool that is built
 once: `{"asset", "at": [x, y, z] m, "yaw": degrees, "roll": degrees, "scale": [x, y, z], "color": [r, g, b],
-"glow": float, "index": instance id}`. Coordinates: x right, y forward, z up, in metres.
+"glow": float, "index": instance id}`, and perhaps `"pitch"`. Coordinates: x right, y forward, z up, in metres. A part
+whose asset is `sweep` or `patch` is a mesh of this scene alone, made from its `points` and `material`: see
+`blender_surfaces.py`.
 
 The label file is `{"key": the request's, "objects": {instance id: {"pixels": visible pixels, "box": [x0, y0, x1, y1]
 visible, "amodal": the same of the whole object inside the picture, "area": pixels of its convex hull there}}}`.
@@ -38,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # inside the blender p
 from blender_materials import Materials
 from blender_meshes import ASSETS, NUMBERS, WORDS, text
 from blender_pixels import develop, measure, read_exr, write_png
+from blender_surfaces import BLANKS, SURFACES, fill
 
 
 class Stage:
@@ -54,6 +57,10 @@ class Stage:
             self._stock(name, count, shape().build(name, self.materials))
         for body in [*map(str, NUMBERS), *WORDS]:
             self._stock(f"text_{body}", 2, text(body, f"text_{body}", self.materials))
+        for name in SURFACES:
+            self._stock(name, BLANKS, bpy.data.meshes.new(name))
+            for member in self.pool[name]:
+                member.data = bpy.data.meshes.new(member.name)
         self._lights()
         self._world()
         self._settings(threads)
@@ -156,15 +163,21 @@ class Stage:
         """Place everything that the scene names and hide the rest."""
         for member in self.shown:
             member.hide_render = True
+            if member.data.name.split(".")[0] in SURFACES:
+                member.data.clear_geometry()
         used, self.shown = {}, []
         for part in scene["parts"]:
             name = part["asset"]
             used[name] = used.get(name, -1) + 1
+            if name not in self.pool:
+                raise ValueError(f"scene {scene['id']} wants the asset {name!r}, which is not in the pool")
             if used[name] >= len(self.pool[name]):
                 raise ValueError(f"scene {scene['id']} wants more than {len(self.pool[name])} of {name}")
             member = self.pool[name][used[name]]
             member.location = part["at"]
-            member.rotation_euler = (0, math.radians(part.get("roll", 0)), math.radians(part.get("yaw", 0)))
+            if name in SURFACES:
+                fill(member.data, part, self.materials)
+            member.rotation_euler = [math.radians(part.get(turn, 0)) for turn in ("pitch", "roll", "yaw")]
             member.scale = part["scale"]
             member.color = (*part["color"], part.get("glow", 0.0))
             member.pass_index = part.get("index", 0)
@@ -225,6 +238,8 @@ class Stage:
             if not part.get("index"):
                 continue
             points = self.points[part["asset"]]
+            if part["asset"] in SURFACES:
+                points = np.array([vertex.co for vertex in member.data.vertices], dtype=np.float32)
             world = np.array(member.matrix_world)
             seen = (points @ world[:3, :3].T + world[:3, 3]) @ view[:3, :3].T + view[:3, 3]
             seen = seen[seen[:, 2] < -0.2]
