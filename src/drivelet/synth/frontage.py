@@ -213,3 +213,24 @@ def _horizon(b: Builder, road: Road) -> None:
             size = (float(rng.uniform(120, 220)), 60, float(rng.uniform(18, 40)))
             spot = (float(rng.uniform(-220, 220)), float(rng.uniform(300, 380)), -6)
             b.part("bush", spot, size, shade(rng, (0.07, 0.1, 0.05), 0.2))
+
+
+def street_lamps(b: Builder, road: Road, *, lit: bool) -> list[list[float]]:
+    """Bent masts along one side or both, none on most rural roads; returns the places of the lamps."""
+    rng = b.rng
+    if road.area == "rural" and rng.random() < 0.7:
+        return []
+    both, side = rng.random() < 0.35, float(rng.choice([-1, 1]))
+    first, step, height = float(rng.uniform(6, 16)), float(rng.uniform(22, 32)), float(rng.uniform(6.5, 9.0))
+    tone, light = _tone(b, ((0.25, 0.26, 0.27), (0.1, 0.11, 0.11), (0.16, 0.18, 0.16))), (1.0, 0.75, 0.42)
+    places = []
+    for k in range(5):
+        way = side * (-1 if both and k % 2 else 1)
+        x, y = way * (road.half + 0.9), first + k * step * (0.6 if both else 1.0)
+        if not b.clear(x, y):
+            continue
+        b.part("street_lamp", (x, y, 0), (height, height, height), tone, yaw=0.0 if way > 0 else 180.0)
+        reach = x - way * 0.26 * height
+        b.part("box", (reach, y, height - 0.02), (0.6, 0.24, 0.09), light if lit else (0.3, 0.3, 0.3), glow=4.0 * lit)
+        places.append([round(v, 3) for v in b.place((reach, y, height - 0.4))])
+    return places

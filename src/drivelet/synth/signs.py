@@ -64,7 +64,7 @@ def _sign_spot(
         size = base * (1.0 if right or road.lanes == 1 else 1.3)
         wanted = float(np.exp(rng.uniform(math.log(pixels[0]), math.log(pixels[1]))))
         y = size * road.focal_px / wanted
-        inside = abs(x - road.ego_x) * road.focal_px / y < reach
+        inside = road.in_view(x, y, reach)
         if inside and not clear[0] - 1 < y < clear[1] + 1:
             return x, y, size
     y = max(abs(x - road.ego_x) * road.focal_px / reach, 7.0)
@@ -81,6 +81,16 @@ def stop_sign(b: Builder, road: Road, y: float) -> None:
     b.sheet("octagon", at, (size, size), WHITE, yaw=yaw, layer=1, index=index)
     b.sheet("octagon", at, (0.93 * size, 0.93 * size), RED, yaw=yaw, layer=2, index=index)
     b.sheet("text_STOP", at, (0.72 * size, 0.3 * size), WHITE, yaw=yaw, layer=3, index=index)
+
+
+def yield_sign(b: Builder, road: Road, y: float) -> None:
+    """A red and white triangle on its point at the yield line."""
+    at = (road.half + float(b.rng.uniform(0.7, 1.1)), y - 0.6, float(b.rng.uniform(1.9, 2.3)))
+    index = b.object("yield_sign", at)
+    b.pole(at[0], at[1] + 0.06, at[2], 0.07)
+    for layer, (size, color) in enumerate(((1.05, RED), (0.7, WHITE)), start=1):
+        spot = (at[0], at[1] - 0.012 * layer, at[2])
+        b.part("triangle", spot, (size, 1, size), color, roll=180.0, glow=b.retro, index=index)
 
 
 def other_sign(b: Builder, road: Road, y: float) -> None:

@@ -58,7 +58,7 @@ def _hung_signals(b: Builder, config: DomainConfig, road: Road, state: str, moun
     level = bool(rng.random() < 0.08)
     top = z + (0.35 if level else 0.75) * scale
     if mount == "mast":
-        left = road.ego_x - 0.6 if road.lane == 0 else 0.5 * road.lane_width
+        left = road.ego_x - 0.6 if road.lane == 0 else road.median / 2 + 0.5 * road.lane_width
         right = road.half + 1.0
         b.pole(right, y + 0.3, top + 0.1, 0.2)
         b.part("box", ((left + right) / 2, y + 0.3, top), (right - left, 0.12, 0.12), STEEL)
@@ -72,5 +72,5 @@ def _hung_signals(b: Builder, config: DomainConfig, road: Road, state: str, moun
             continue
         same = governs or rng.random() < 0.45
         shown = state if same else str(rng.choice(OTHER_STATE[state]))
-        x = (lane + 0.5) * road.lane_width + float(rng.uniform(-0.25, 0.25))
+        x = road.lane_d(lane) + float(rng.uniform(-0.25, 0.25))
         head(b, (x, y, z), shown, scale=scale, yaw=yaw, governs=governs, lane=lane, style=style, level=level)

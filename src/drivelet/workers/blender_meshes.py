@@ -48,10 +48,19 @@ def cone_bands(material, picks):
     return shape
 
 
+def drum(bands):
+    """A channelising drum of height 1: its orange rings with the foot, or its two white bands."""
+    shape = Shape()
+    rings = ((0.3, 0.47), (0.64, 0.81)) if bands else ((0.04, 0.3), (0.47, 0.64), (0.81, 1.0))
+    for low, high in rings:
+        shape.cone("paint", (0, 0, (low + high) / 2), 0.29 - 0.05 * low, 0.29 - 0.05 * high, high - low, caps=high == 1)
+    return shape if bands else shape.cone("black", (0, 0, 0.03), 0.36, 0.34, 0.06)
+
+
 # asset -> (how many a scene may hold, its shape); the pool is built once, in this order, so that the order of
 # objects never depends on what was rendered before.
 ASSETS = {
-    "box": (70, lambda: Shape().box("paint", (0, 0, 0), (1, 1, 1))),
+    "box": (110, lambda: Shape().box("paint", (0, 0, 0), (1, 1, 1))),
     "asphalt": (6, lambda: flat("asphalt", [(-0.5, -0.5, 0.5, 0.5)])),
     "ground": (8, lambda: flat("ground", [(-0.5, -0.5, 0.5, 0.5)])),
     "line": (24, lambda: flat("marking", [(-0.5, -0.5, 0.5, 0.5)])),
@@ -60,7 +69,7 @@ ASSETS = {
         4,
         lambda: flat("marking", [((k + 0.25) / 12 - 0.5, -0.5, (k + 0.78) / 12 - 0.5, 0.5) for k in range(12)]),
     ),
-    "panel": (40, lambda: upright("paint", SQUARE)),
+    "panel": (72, lambda: upright("paint", SQUARE)),
     "disc": (20, lambda: upright("paint", circle(0.5, 40))),
     "lamp": (44, lambda: upright("paint", circle(0.5, 20))),
     "ring": (8, lambda: ring(0.385)),
@@ -68,20 +77,22 @@ ASSETS = {
     "triangle": (8, lambda: upright("paint", circle(0.5, 3, math.pi / 2))),
     "triangle_down": (4, lambda: upright("paint", circle(0.5, 3, -math.pi / 2))),
     "diamond": (8, lambda: upright("paint", circle(0.5, 4))),
-    "pole": (60, lambda: Shape().cone("paint", (0, 0, 0.5), 0.5, 0.5, 1, 10)),
+    "pole": (70, lambda: Shape().cone("paint", (0, 0, 0.5), 0.5, 0.5, 1, 10)),
     "head": (14, head_body),
     "cone_body": (20, lambda: cone_bands("paint", (0, 2, 4)).box("paint", (0, 0, 0.03), (0.5, 0.5, 0.06))),
     "cone_bands": (20, lambda: cone_bands("paint", (1, 3))),
-    "tree": (24, tree),
-    "pine": (24, pine),
+    "drum_body": (16, lambda: drum(False)),
+    "drum_bands": (16, lambda: drum(True)),
+    "tree": (40, tree),
+    "pine": (40, pine),
     "bush": (16, hill),
-    "house": (12, house),
-    "block_a": (14, low_block),
-    "block_b": (14, flats),
-    "block_c": (14, tower),
+    "house": (28, house),
+    "block_a": (40, low_block),
+    "block_b": (48, flats),
+    "block_c": (24, tower),
     "sedan": (10, sedan),
     "suv": (10, suv),
-    "truck": (8, truck),
+    "truck": (10, truck),
     "person": (8, person),
     # The second edition: what `world` scenes add.
     "hatchback": (10, hatchback),
@@ -105,13 +116,13 @@ ASSETS = {
         lambda: upright("paint", [(-0.5, -0.5), (0.0, -0.5), (0.5, 0.0), (0.0, 0.5), (-0.5, 0.5), (0.0, 0.0)]),
     ),
     "truss": (24, truss),
-    "slender": (20, slender),
-    "shrub": (20, bush),
-    "hedge": (16, hedge),
+    "slender": (40, slender),
+    "shrub": (40, bush),
+    "hedge": (24, hedge),
     "woods": (16, woods),
     "tuft": (24, tuft),
-    "bungalow": (12, bungalow),
-    "hall": (10, hall),
+    "bungalow": (20, bungalow),
+    "hall": (20, hall),
     "pavement": (12, lambda: flat("pavement", [(-0.5, -0.5, 0.5, 0.5)])),
     "bin": (8, bin_),
     "shelter": (3, shelter),
@@ -119,7 +130,7 @@ ASSETS = {
     "hydrant": (3, hydrant),
     "bollard": (24, bollard),
     "guard_rail": (24, guard_rail),
-    "fence": (16, fence),
+    "fence": (36, fence),
     "wood_mast": (8, wood_mast),
     "wire": (8, wire),
     "street_lamp": (12, street_lamp),

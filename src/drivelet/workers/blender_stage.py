@@ -19,6 +19,7 @@ from blender_materials import Materials
 from blender_meshes import ASSETS, NUMBERS, WORDS, text
 from blender_pixels import read_exr
 from blender_sky import Lights, Sky
+from blender_surfaces import BLANKS, SURFACES, fill
 
 
 class Stage:
@@ -35,6 +36,10 @@ class Stage:
             self._stock(name, count, shape().build(name, self.materials))
         for body in [*map(str, NUMBERS), *WORDS]:
             self._stock(f"text_{body}", 2, text(body, f"text_{body}", self.materials))
+        for name in SURFACES:
+            self._stock(name, BLANKS, bpy.data.meshes.new(name))
+            for member in self.pool[name]:
+                member.data = bpy.data.meshes.new(member.name)
         self.lights = Lights(self.scene)
         self.sky = Sky(self.scene)
         self.camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
@@ -81,15 +86,21 @@ class Stage:
         """Place everything that the scene names and hide the rest."""
         for member in self.shown:
             member.hide_render = True
+            if member.data.name.split(".")[0] in SURFACES:
+                member.data.clear_geometry()
         used, self.shown = {}, []
         for part in scene["parts"]:
             name = part["asset"]
             used[name] = used.get(name, -1) + 1
+            if name not in self.pool:
+                raise ValueError(f"scene {scene['id']} wants the asset {name!r}, which is not in the pool")
             if used[name] >= len(self.pool[name]):
                 raise ValueError(f"scene {scene['id']} wants more than {len(self.pool[name])} of {name}")
             member = self.pool[name][used[name]]
             member.location = part["at"]
-            member.rotation_euler = (0, math.radians(part.get("roll", 0)), math.radians(part.get("yaw", 0)))
+            if name in SURFACES:
+                fill(member.data, part, self.materials)
+            member.rotation_euler = [math.radians(part.get(turn, 0)) for turn in ("pitch", "roll", "yaw")]
             member.scale = part["scale"]
             member.color = (*part["color"], part.get("glow", 0.0))
             member.pass_index = part.get("index", 0)
@@ -126,6 +137,8 @@ class Stage:
             if not part.get("index"):
                 continue
             points = self.points[part["asset"]]
+            if part["asset"] in SURFACES:
+                points = np.array([vertex.co for vertex in member.data.vertices], dtype=np.float32)
             world = np.array(member.matrix_world)
             seen = (points @ world[:3, :3].T + world[:3, 3]) @ view[:3, :3].T + view[:3, 3]
             seen = seen[seen[:, 2] < -0.2]

@@ -13,7 +13,9 @@ A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`; the
 "seconds": s}` or `{"image": path, "error": text}`. Both files are written under a temporary name and renamed, labels
 first, so that a file with its final name is always whole. The scene's `parts` place meshes of a pool that is built
 once: `{"asset", "at": [x, y, z] m, "yaw": degrees, "roll": degrees, "scale": [x, y, z], "color": [r, g, b],
-"glow": float, "index": instance id}`. Coordinates: x right, y forward, z up, in metres.
+"glow": float, "index": instance id}`, and perhaps `"pitch"`. Coordinates: x right, y forward, z up, in metres. A part
+whose asset is `sweep` or `patch` is a mesh of this scene alone, made from its `points` and `material`: see
+`blender_surfaces.py`.
 
 The label file is `{"key": the request's, "objects": {instance id: {"pixels": visible pixels, "box": [x0, y0, x1, y1]
 visible, "amodal": the same of the whole object inside the picture, "area": pixels of its convex hull there}}}`.
