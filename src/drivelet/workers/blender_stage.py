@@ -32,6 +32,7 @@ class Stage:
         self.pool = {}
         self.points = {}
         self.shown = []
+        self.usual = {}
         for name, (count, shape) in ASSETS.items():
             self._stock(name, count, shape().build(name, self.materials))
         for body in [*map(str, NUMBERS), *WORDS]:
@@ -82,6 +83,14 @@ class Stage:
         self.folder = tempfile.TemporaryDirectory(prefix="drivelet-blender-")
         render.filepath = str(Path(self.folder.name) / "frame.exr")
 
+    def tune(self, wanted):
+        """Change named settings (`cycles.samples`) until the next call, and give the others their own value back."""
+        roots = {"cycles": self.scene.cycles, "render": self.scene.render, "world": self.scene.world.cycles}
+        for name, value in [*self.usual.items(), *wanted.items()]:
+            root, _, attribute = name.partition(".")
+            self.usual.setdefault(name, getattr(roots[root], attribute))
+            setattr(roots[root], attribute, value)
+
     def show(self, scene):
         """Place everything that the scene names and hide the rest."""
         for member in self.shown:
@@ -123,6 +132,7 @@ class Stage:
     def render(self, scene):
         """Return (linear colour HxWx3, instance ids HxW)."""
         self.show(scene)
+        Path(self.scene.render.filepath).unlink(missing_ok=True)  # a full disk must not leave the last frame's pixels
         bpy.ops.render.render(write_still=True)
         return read_exr(self.scene.render.filepath)
 
