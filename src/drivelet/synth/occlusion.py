@@ -11,11 +11,15 @@ WIDTH_M, TOP_M, REAR_M = 2.45, 3.3, 4.02
 NEAREST_M = 6.5
 
 
-def occlude(b: Builder, road: Road, camera: dict[str, Any]) -> bool:
-    """Place a truck between the camera and a target so that a part of the target stays visible; False if none fits."""
-    targets = [item for item in b.objects if _target(item)]
-    b.rng.shuffle(targets)  # pyright: ignore[reportArgumentType]
-    return any(_hide(b, road, camera, item) for item in targets)
+def occlude(b: Builder, road: Road, camera: dict[str, Any]) -> int | None:
+    """Place a truck between the camera and a target so that a part of the target stays visible.
+
+    Returns:
+        The id of the target, or None where no truck fits or the road bends.
+    """
+    targets = [] if road.bends else [item for item in b.objects if _target(item)]
+    order = b.rng.permutation(len(targets))
+    return next((targets[k]["id"] for k in order if _hide(b, road, camera, targets[k])), None)
 
 
 def _target(item: dict[str, Any]) -> bool:

@@ -31,6 +31,7 @@ LIT_ROADS = ("straight", "curve", "crest", "tee", "cross")
 FAST_ROADS = ("highway", "ramp")
 SPEEDS = {"highway": (18.0, 36.0), "ramp": (16.0, 32.0), "tee": (0.0, 12.0), "cross": (0.0, 14.0),
           "roundabout": (2.0, 11.0)}  # fmt: skip
+WIDER = {"urban": 1.0, "suburban": 1.5, "rural": 2.5}
 IN_VIEW_PX = 140.0
 LIMITS = {
     "town": REGION_DEFAULT,
@@ -57,7 +58,7 @@ def shaped(road: Road, kind: str, domain: DomainConfig, rng: np.random.Generator
 
 
 def _curve(road: Road, domain: DomainConfig, rng: np.random.Generator) -> Road:
-    radius = float(rng.uniform(*domain.curve_m[road.area]))
+    radius = float(rng.uniform(*domain.curve_m)) * WIDER[road.area]
     turn, start = math.radians(float(rng.uniform(30, 75))), float(rng.uniform(-12.0, 14.0))
     curvature = float(rng.choice([-1, 1])) / radius
     return replace(road, bends=((start, curvature), (start + turn * radius, 0.0)), lanes=min(road.lanes, 2), lane=0)
