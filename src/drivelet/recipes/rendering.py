@@ -15,6 +15,7 @@ from drivelet.synth.domain import DOMAINS
 from drivelet.synth.drive_sim import DriveConfig, render_drives
 from drivelet.synth.given import open_scenes
 from drivelet.synth.imu import ImuConfig, cheap_imu
+from drivelet.synth.longtail import find_recipe, sample_recipe
 from drivelet.synth.overlay import contact_sheet, draw_overlays
 from drivelet.synth.render import RenderConfig, render_scenes, split_of
 from drivelet.synth.scene import sample_scene
@@ -98,8 +99,6 @@ def _scenes(wanted: Wanted) -> tuple[Callable[[int], dict[str, Any]], int, Calla
     config = RenderConfig(num_frames=count, seed=seed, domain=DOMAINS[wanted.domain or "full"]())
     name = wanted.recipe
     if name is not None:
-        from drivelet.synth.longtail import find_recipe, sample_recipe
-
         find_recipe(name)
         return lambda i: sample_recipe(seed, i, name), count, lambda i: split_of(config, i)
     return lambda i: sample_scene(seed, i, config.domain), count, lambda i: split_of(config, i)
