@@ -15,9 +15,9 @@ from PIL import Image
 
 from drivelet import tasks
 from drivelet.adapters import blender
-from drivelet.core.errors import MissingBackendError
+from drivelet.core.errors import InputError, MissingBackendError
 from drivelet.synth.domain import narrow
-from drivelet.synth.render import RenderConfig, frame_jobs, render_frames
+from drivelet.synth.render import RenderConfig, frame_jobs, render_frames, render_scenes
 from drivelet.synth.scene import sample_scene
 
 try:
@@ -57,7 +57,7 @@ def check_whole(out: Path, undisturbed: Path, *, complete: bool) -> int:
     return len(found)
 
 
-def ended_workers(parent: psutil.Process) -> list[psutil.Process]:
+def workers_of(parent: psutil.Process) -> list[psutil.Process]:
     return [child for child in parent.children(recursive=True) if str(blender.WORKER) in child.cmdline()]
 
 
@@ -65,7 +65,7 @@ def test_a_killed_command_goes_on_and_ends_as_if_undisturbed(undisturbed: Path, 
     with subprocess.Popen([*COMMAND, str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and not list(tmp_path.glob("frames/*.png")):
             time.sleep(0.01)
-        workers = ended_workers(psutil.Process(process.pid))
+        workers = workers_of(psutil.Process(process.pid))
         process.kill()
     assert process.returncode == -9
     assert workers
@@ -127,3 +127,16 @@ def test_a_full_disk_for_blenders_own_files_is_one_line(disk: Path, tmp_path: Pa
     assert "Traceback" not in refused.stderr
     assert refused.stderr.strip().splitlines()[-1].startswith("drivelet: ")
     assert not list((tmp_path / "out" / "frames").glob("*.png"))
+
+
+def test_tables_of_other_scenes_go_before_their_first_frame_is_replaced(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    scene = sample_scene(7, 0, narrow())
+    scene["parts"] *= 50  # refused by the worker, as if it had been killed there
+    with pytest.raises(InputError, match=r"refused 000000\.png"):
+        render_scenes(
+            lambda _: scene, 1, split_at=lambda _: "train", workers=1, gold=tasks.gold, out=tmp_path
+        )  # fmt: skip
+    assert not (tmp_path / "manifest.csv").exists()
+    assert not (tmp_path / "scenes.jsonl").exists()
+    assert not (tmp_path / "frames" / "000000.png").exists()

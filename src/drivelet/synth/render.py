@@ -98,9 +98,10 @@ def _missing(jobs: Iterable[blender.Job], out: Path) -> Iterator[blender.Job]:
     for job in jobs:
         if job.done:
             continue
-        if job.image.exists():  # of another scene: no manifest may go on naming its answers
-            for folder in (out, job.image.parent.parent):
-                (folder / "manifest.csv").unlink(missing_ok=True)
+        if job.image.exists():  # of another scene: no table may go on naming its answers
+            for table in ("manifest.csv", "scenes.jsonl"):
+                (out / table).unlink(missing_ok=True)
+                (job.image.parent.parent / table).unlink(missing_ok=True)
         yield job
 
 
