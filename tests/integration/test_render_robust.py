@@ -25,7 +25,7 @@ try:
 except MissingBackendError as error:
     pytest.skip(str(error), allow_module_level=True)
 
-FRAMES = 4
+FRAMES = 3
 COMMAND = (sys.executable, "-m", "drivelet.cli", "render", "--num-frames", str(FRAMES), "--domain", "narrow", "--out")
 
 
@@ -94,11 +94,11 @@ def test_a_frame_that_was_cut_short_is_rendered_again(undisturbed: Path, tmp_pat
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk that holds about two frames."""
+    """A disk that holds one frame or two."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    options = ["-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
     if os.geteuid() or not mount or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk needs root")
     yield folder
