@@ -11,7 +11,7 @@ from drivelet.synth.build import Builder, Color, shade
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.highway import exit_lane, exit_offset, highway, right_rail
 from drivelet.synth.junctions import TEES, crossing, roundabout
-from drivelet.synth.road import POSTED, REGION_DEFAULT, Road
+from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
 from drivelet.synth.surface import (
     BACK,
     FAR,
@@ -33,6 +33,12 @@ SPEEDS = {"highway": (18.0, 36.0), "ramp": (16.0, 32.0), "tee": (0.0, 12.0), "cr
           "roundabout": (2.0, 11.0)}  # fmt: skip
 WIDER = {"urban": 1.0, "suburban": 1.5, "rural": 2.5}
 IN_VIEW_PX = 140.0
+POSTABLE = {
+    "town": {"km/h": (5, 80), "mph": (10, 50)},
+    "rural": {"km/h": (30, 110), "mph": (20, 65)},
+    "fast": {"km/h": (60, 130), "mph": (45, 80)},
+}
+"""Lowest and highest limit on the signs of each class of road."""
 LIMITS = {
     "town": REGION_DEFAULT,
     "rural": {"eu": 90, "us": 55, "cn": 70},
@@ -229,16 +235,18 @@ def _plain(b: Builder, road: Road, signal_y: float | None, tar: Color, walk: Col
 
 def posted_value(rng: np.random.Generator, road: Road) -> int:
     """A limit that such a road may have; every value of the region occurs on some road."""
-    values = POSTED[road.region]
-    third = len(values) // 3
-    some = values[third:] if road.kind in FAST_ROADS else values[: -third + 1]
+    low, high = POSTABLE[_class(road)][UNIT[road.region]]
+    some = [value for value in POSTED[road.region] if low <= value <= high]
     return int(some[int(rng.integers(len(some)))])
+
+
+def _class(road: Road) -> str:
+    return "fast" if road.kind in FAST_ROADS else "rural" if road.area == "rural" else "town"
 
 
 def default_limit(road: Road) -> int:
     """The limit of such a road without a sign, in the region's unit."""
-    kind = "fast" if road.kind in FAST_ROADS else "rural" if road.area == "rural" else "town"
-    return LIMITS[kind][road.region]
+    return LIMITS[_class(road)][road.region]
 
 
 def shape_record(road: Road) -> dict[str, Any]:
