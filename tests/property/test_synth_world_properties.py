@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from drivelet.synth.domain import world
 from drivelet.synth.facts import finish
 from drivelet.synth.longtail import RECIPES, sample_recipe
+from drivelet.synth.narrate import describe_scene
 from drivelet.synth.scene import CONE_RANGE, sample_scene
 
 seeds, frames = st.integers(0, 2**31), st.integers(0, 10**6)
@@ -96,8 +97,8 @@ def seen(scene: dict[str, Any]) -> dict[str, Any]:
 @given(seed=seeds, index=frames)
 def test_a_description_is_two_plain_sentences(seed: int, index: int) -> None:
     scene = sample_scene(seed, index, world())
-    text = seen(scene)["description"]
-    assert text == seen(scene)["description"]
+    text = describe_scene(seen(scene))
+    assert text == describe_scene(seen(scene))
     assert text[0].isupper()
     assert text.endswith(".")
     assert 1 <= text.count(". ") <= 2

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from drivelet.synth.narrate import describe_scene
-
 SEEN: dict[str, tuple[int, float]] = {
     "lamp": (4, 0.35),
     "traffic_light": (36, 0.35),
@@ -55,7 +53,7 @@ def finish(scene: Mapping[str, Any], measured: Mapping[str, Mapping[str, Any]]) 
     Returns:
         The record without `parts`, with `visible`, `box`, `amodal` (the box that it would have unobstructed, inside
         the picture), `pixels`, `visible_fraction` and `distance_m` (over ground, from the camera) on every object, and
-        `facts`, `text` (a caption), `description` (two sentences) and `sensor`. A light counts for `governing_lamp`
+        `facts`, `text` (a caption) and `sensor`. A light counts for `governing_lamp`
         only if its lit lamp is seen (a dark one: if its head is); seen lamps that govern the ego lane and disagree make
         it `unknown`.
     """
@@ -65,7 +63,6 @@ def finish(scene: Mapping[str, Any], measured: Mapping[str, Mapping[str, Any]]) 
     record["objects"] = objects
     record["facts"] = facts(scene["setting"], objects)
     record["text"] = describe(record["facts"])
-    record["description"] = describe_scene(record)
     record["sensor"] = sensor_text(record["facts"])
     return record
 

@@ -128,7 +128,8 @@ def _world_signs_and_cones(b: Builder, domain: DomainConfig, road: Road, layout:
     if not high:
         return []
     count = int(rng.integers(low, high + 1))
-    closing = rng.random() < domain.closures
+    fast = road.kind in world.FAST_ROADS and domain.closures > 0  # no cones stand about on a fast road
+    closing = rng.random() < domain.closures or fast
     closure = close_lane(b, domain, road, count, min(stop, road.ends)) if closing else None
     if closure:
         return [closure]

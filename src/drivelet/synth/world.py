@@ -112,10 +112,12 @@ def plan(rng: np.random.Generator, domain: DomainConfig, road: Road, lamp: str, 
     if road.kind in ("tee", "cross"):
         junction, signal_y = _junction(rng, domain, road, lamp, mount)
         ends = math.inf if "ahead" in junction["arms"] else junction["stop_y"] + 3.0
-        return replace(road, ends=ends), Layout(junction=junction, signal_y=signal_y)
+        gap = (junction["near_y"] - junction["radius"], junction["end_y"] + junction["radius"])
+        return replace(road, ends=ends, gap=gap), Layout(junction=junction, signal_y=signal_y)
     if road.kind == "roundabout":
         junction = _roundabout(rng, road)
-        return replace(road, ends=junction["stop_y"] + 3.0), Layout(junction=junction)
+        gap = (junction["stop_y"] - 6.0, junction["end_y"] + 6.0)
+        return replace(road, ends=junction["stop_y"] + 3.0, gap=gap), Layout(junction=junction)
     if road.kind == "ramp":
         start = float(rng.uniform(-25.0, 12.0))
         nose = start + float(rng.uniform(34.0, 48.0))
@@ -145,10 +147,10 @@ def _junction(
     arms = ("left", "ahead", "right") if road.kind == "cross" else TEES[int(rng.integers(len(TEES)))]
     width = float(rng.uniform(7.0, 8.5) if rng.random() < 0.6 else rng.uniform(11.0, 14.0))
     radius = float(rng.uniform(3.0, 5.0) if road.kerbs else rng.uniform(5.0, 8.0))
-    stop, signal_y = float(rng.uniform(7.0, 30.0)), None
+    stop, signal_y = float(rng.uniform(7.0 if "ahead" in arms else 12.0, 30.0)), None
     if lamp != "none":
         low, high = _lamp_range(rng, domain, mount)
-        behind = width + 4.0 + radius
+        behind = width + 4.0 + (radius if "ahead" in arms else 1.2)  # never behind the pavement across
         signal_y = float(rng.uniform(low, high))
         far_side = mount != "pole" and (high - behind > 7.0) and rng.random() < (0.35 if road.region == "eu" else 0.8)
         if far_side:
@@ -168,7 +170,7 @@ def _junction(
 
 def _roundabout(rng: np.random.Generator, road: Road) -> dict[str, Any]:
     radius, edge = float(rng.uniform(13.0, 18.0)), road.half + 0.4
-    stop = float(rng.uniform(9.0, 24.0))
+    stop = float(rng.uniform(13.0, 26.0))
     middle = stop + 0.8 + math.sqrt(radius**2 - edge**2)
     values = {"stop_y": stop, "middle_y": middle, "end_y": middle + radius + 2.0, "radius": radius,
               "inner": radius - float(rng.uniform(6.2, 7.5))}  # fmt: skip
