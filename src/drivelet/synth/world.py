@@ -242,6 +242,13 @@ def posted_value(rng: np.random.Generator, road: Road) -> int:
     return int(some[int(rng.integers(len(some)))])
 
 
+def fitting_plates(plates: dict[str, float], road: Road, cones: int) -> dict[str, float]:
+    """Plates without those that make no sense: a school beside a fast road, a work zone without cones."""
+    wrong = {"school"} if road.kind in FAST_ROADS else set()
+    wrong |= set() if cones else {"work_zone"}
+    return {name: odds for name, odds in plates.items() if name not in wrong} or plates
+
+
 def _class(road: Road) -> str:
     return "fast" if road.kind in FAST_ROADS else "rural" if road.area == "rural" else "town"
 
