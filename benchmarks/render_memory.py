@@ -1,4 +1,4 @@
-"""Memory of a long render: `python benchmarks/render_memory.py [--frames 60] [--workers 1] [--every 20] [--domain full]`.
+"""Memory of a long render: `python benchmarks/render_memory.py [--frames 60] [--workers 1] [--every 20]`.
 
 Prints the resident sets of this process and of the Blender workers every so many frames, and how much each gains a
 thousand frames over the second half of the run.

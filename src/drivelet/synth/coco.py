@@ -11,10 +11,10 @@ from drivelet.synth.records import rendered_frames
 NAME = "coco.json"
 GROUPS = {
     "signal": ("lamp", "traffic_light"),
-    "sign": ("speed_sign", "stop_sign"),
-    "work zone": ("cone", "drum", "post", "barrier"),
-    "road": ("cross_street", "crosswalk", "stop_line"),
-    "vehicle": ("car", "truck", "van", "bus"),
+    "sign": ("speed_sign", "end_sign", "stop_sign", "yield_sign"),
+    "work zone": ("cone", "drum", "channeliser", "barrier", "arrow_board", "work_sign"),
+    "road": ("cross_street", "crosswalk", "stop_line", "yield_line"),
+    "vehicle": ("car", "truck", "bus"),
     "person": ("person", "cyclist"),
 }
 OWN = ("kind", "id", "at", "box", "amodal", "pixels", "visible")

@@ -97,7 +97,7 @@ def drive_motion(rng: np.random.Generator, ahead: Ahead, *, seconds: float) -> M
 def follow(
     ahead: Ahead, cruise: float, start_y: float, *, seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Drive along the road from `start_y` at up to `cruise`; return time, place, speed and acceleration at every step."""
+    """Drive along the road from `start_y` at up to `cruise`; return time, place, speed, acceleration at every step."""
     t = np.arange(0, seconds + STEP_S / 2, STEP_S)
     y, v, halted = start_y, _first_speed(ahead, cruise, start_y), 0.0
     places, speeds, pushes = [], [], []

@@ -37,6 +37,8 @@ IN_PATH_MARGIN_M = 0.2
 IN_PATH_RANGE_M = 45.0
 JUNCTION_RANGE_M = 60.0
 CLOSURE_RANGE_M = 60.0
+JUNCTION_KINDS = {"cross_street", "crosswalk", "stop_line", "stop_sign", "yield_line", "yield_sign"}
+"""By any of these a driver knows the junction."""
 SPEED_SIGN_HEIGHT_PX = 9
 FOG_RANGE = 0.7
 """Nothing beyond this share of the visibility counts as seen: the fog leaves it an eighth of its contrast."""
@@ -138,7 +140,7 @@ def _intersection(setting: Mapping[str, Any], seen: list[dict[str, Any]], lamp: 
     if junction is None or not 0 < junction["stop_y"] <= JUNCTION_RANGE_M:
         return "none"
     kinds = {item["kind"] for item in seen}
-    if not kinds & {"cross_street", "crosswalk", "stop_line", "stop_sign"} and lamp == "none":
+    if not kinds & JUNCTION_KINDS and lamp == "none":
         return "none"
     return "stop_required" if lamp in ("red", "yellow") or "stop_sign" in kinds else "ahead"
 

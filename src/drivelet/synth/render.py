@@ -24,7 +24,7 @@ FIELD_KINDS: dict[str, tuple[str, ...]] = {
     "traffic_light": ("lamp", "traffic_light"),
     "cone": ("cone",),
     "speed_limit": ("speed_sign",),
-    "intersection": ("stop_sign", "stop_line", "crosswalk", "cross_street"),
+    "intersection": ("stop_sign", "stop_line", "crosswalk", "cross_street", "yield_sign", "yield_line"),
 }
 
 

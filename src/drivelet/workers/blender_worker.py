@@ -9,7 +9,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Render scene records: JSON lines on standard input, a PNG and a label JSON for each, one JSON line back for each.
 
-A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`, with `"cycles": {"cycles.samples": 16, ...}`
+A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`, with `"cycles": {"cycles.samples": 16}`
 where a measurement wants other settings of `cycles`, `render` or `world` for this frame; the answer is `{"image": path,
 "seconds": s}` or `{"image": path, "error": text}`. Both files are written under a temporary name and renamed, labels
 first, so that a file with its final name is always whole. The scene's `parts` place meshes of a pool that is built
