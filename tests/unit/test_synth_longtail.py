@@ -1,6 +1,7 @@
 """Recipes: unknown names and empty domains are the user's mistakes; promises fail where labels do not confirm."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,3 +57,9 @@ def test_an_occluded_light_shows_a_part_of_itself() -> None:
     own = {str(i["id"]) for i in scene["objects"] if hidden in (i["id"], i.get("parent"))}
     labels |= {key: {**labels[key], "box": [10, 10, 20, 30]} for key in own}
     assert RECIPES["night_red_occluded"].promise(finish(scene, labels))
+
+
+def test_the_page_lists_every_recipe() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "world.md").read_text(encoding="utf-8")
+    rows = [f"| `{name}` | {recipe.text} | {recipe.how} |" for name, recipe in RECIPES.items()]
+    assert "\n".join(rows) in page
