@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,27 @@ def test_files_that_are_something_else(tmp_path: Path, content: bytes, message: 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such file"):
         open_scenes(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("asset", "key", "value", "message"),
+    [
+        ("sweep", "points", [[0.0, 0.0, 0.0]], "points: List should have at least 2 items"),
+        ("sweep", "profile", None, "profile: Field required"),
+        ("sweep", "dash", [3.0, 0.0], "dash.1: Input should be greater than 0"),
+        ("patch", "material", None, "material: Field required"),
+        ("patch", "points", [[0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0]], "points.0: List should have at least 3"),
+    ],
+)
+def test_surfaces_of_a_scene_are_checked_like_its_parts(
+    tmp_path: Path, asset: str, key: str, value: Any, message: str
+) -> None:
+    scene = sample_scene(4, 0, world())
+    number = next(i for i, part in enumerate(scene["parts"]) if part["asset"] == asset)
+    if value is None:
+        del scene["parts"][number][key]
+    else:
+        scene["parts"][number][key] = value
+    path = write(tmp_path / "plan.jsonl", sample_scene(4, 0, full()), scene)
+    with pytest.raises(InputError, match=re.escape(f"{path} line 2: parts.{number}.{message}")):
+        open_scenes(path)

@@ -29,6 +29,8 @@ def place_cones(
     for x, y in _spots(rng, config, road, count, pattern, side):
         size = height * float(rng.uniform(0.96, 1.04))
         ground = 0.13 if abs(x) > road.half + 0.4 and road.area != "rural" else 0.01
+        if road.kind != "street":
+            ground = road.ground(x, y)
         index = b.object("cone", (x, y, 0), lane_offset=round(x - road.ego_x, 3))
         turn = float(rng.uniform(0, 90))
         b.part("cone_body", (x, y, ground), (size, size, size), tone, yaw=turn, glow=0.25 * b.retro, index=index)

@@ -55,8 +55,9 @@ def finish(scene: Mapping[str, Any], measured: Mapping[str, Mapping[str, Any]]) 
     Returns:
         The record without `parts`, with `visible`, `box`, `amodal` (the box that it would have unobstructed, inside
         the picture), `pixels`, `visible_fraction` and `distance_m` (over ground, from the camera) on every object, and
-        `facts`, `text` (a caption) and `sensor`. A light counts for `governing_lamp` only if its lit lamp is seen (a
-        dark one: if its head is); seen lamps that govern the ego lane and disagree make it `unknown`.
+        `facts`, `text` (a caption) and `sensor`. A light counts for `governing_lamp`
+        only if its lit lamp is seen (a dark one: if its head is); seen lamps that govern the ego lane and disagree make
+        it `unknown`.
     """
     reach = FOG_RANGE * scene["setting"]["visibility_m"]
     objects = [_seen(item, measured.get(str(item["id"]), {}), scene["camera"], reach) for item in scene["objects"]]

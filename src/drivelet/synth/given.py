@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag, ValidationError
 
 from drivelet.core.errors import InputError
 from drivelet.synth.domain import full
 from drivelet.synth.scene import sample_scene
 
 Triple = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+Pair = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+Positive = Annotated[FiniteFloat, Field(gt=0)]
 Side = Annotated[int, Field(ge=16, le=8192)]
+
+
+SHAPES = ("pool", "sweep", "patch")
 
 
 class _Open(BaseModel):
@@ -36,6 +41,31 @@ class _Part(_Open):
     index: Annotated[int, Field(ge=0)]
 
 
+class _Sweep(_Part):
+    points: Annotated[list[Triple], Field(min_length=2)]
+    profile: Annotated[list[Pair], Field(min_length=2)]
+    material: str
+    dash: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
+
+
+class _Patch(_Part):
+    points: Annotated[list[Triple], Field(min_length=3)]
+    material: str
+    drop: FiniteFloat = 0.0
+
+
+def _shape(part: Any) -> str:
+    """Which model a part follows: meshes of the renderer's pool, or one of those that are made for the scene."""
+    asset = part.get("asset") if isinstance(part, dict) else None
+    return asset if asset in SHAPES[1:] else SHAPES[0]
+
+
+_AnyPart = Annotated[
+    Annotated[_Part, Tag("pool")] | Annotated[_Sweep, Tag("sweep")] | Annotated[_Patch, Tag("patch")],
+    Discriminator(_shape),
+]
+
+
 class _Object(_Open):
     id: Annotated[int, Field(ge=1)]
     kind: str
@@ -49,7 +79,7 @@ class _Scene(_Open):
     camera: _Camera
     world: dict[str, Any]
     setting: dict[str, Any]
-    parts: Annotated[list[_Part], Field(min_length=1)]
+    parts: Annotated[list[_AnyPart], Field(min_length=1)]
     objects: list[_Object]
 
 
@@ -99,7 +129,7 @@ def _check(line: bytes, where: str, example: dict[str, Any]) -> None:
         scene = _Scene.model_validate(record)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the record"
+        key = ".".join(str(step) for step in first["loc"] if step not in SHAPES) or "the record"
         raise InputError(f"{where}: {key}: {first['msg']}; correct the scene") from error
     for name in ("world", "setting"):
         missing = sorted(example[name].keys() - getattr(scene, name).keys())

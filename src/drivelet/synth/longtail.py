@@ -319,7 +319,11 @@ RECIPES: dict[str, Recipe] = {
     "dirty_lens_sign": Recipe(
         text="a speed sign through a dirty windscreen",
         how="placement",
-        changes={"posted": 1.0, "plates": {"limit": 1.0}, "dirty_lens": 1.0, "sign_px": (24.0, 44.0), "sign_far": 0.0},
+        changes={
+            "posted": 1.0, "plates": {"limit": 1.0}, "dirty_lens": 1.0, "sign_px": (24.0, 44.0), "sign_far": 0.0,
+            "roads": {"straight": 1.0, "cross": 1.0, "highway": 0.5}, "weather": PLAIN, "traffic": 1.5,
+            "occluders": 0.0,
+        },
         accept=lambda scene: scene["world"].get("dirt", 0.0) > 0.3 and bool(_kinds(scene, "speed_sign")),
         promise=lambda r: r["world"].get("dirt", 0.0) > 0.3 and r["facts"]["posted"] is not None,
     ),

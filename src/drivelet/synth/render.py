@@ -12,6 +12,7 @@ from drivelet.core.progress import track
 from drivelet.core.rng import generator
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.facts import finish
+from drivelet.synth.narrate import describe_scene
 from drivelet.synth.scene import sample_scene
 
 Gold = Callable[[Mapping[str, Any]], Mapping[str, str]]
@@ -57,7 +58,8 @@ def render_frames(config: RenderConfig, *, gold: Gold, out: Path) -> Path:
         config: what to render.
         gold: computes every field's answer from a finished scene record.
         out: gets `frames/000000.png` and on, `manifest.csv` (a row for each frame and field), `scenes.jsonl` (a
-            finished scene record for each frame, with `gold`) and `labels/` (what the renderer measured).
+            finished scene record for each frame, with `description` and `gold`) and `labels/` (what the renderer
+            measured).
 
     Returns:
         The manifest's path.
@@ -132,6 +134,7 @@ def label_rows(
         for job, split in zip(jobs, splits, strict=True):
             measured = json.loads(job.labels.read_text(encoding="utf-8"))["objects"]
             record = {"image": job.image.relative_to(out).as_posix(), **finish(job.scene, measured)}
+            record["description"] = describe_scene(record)
             record["gold"] = dict(gold(record))
             stream.write(json.dumps(record) + "\n")
             yield from _rows(record, job.image, split, group or record["id"])

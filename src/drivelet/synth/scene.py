@@ -118,17 +118,19 @@ def _world_signs_and_cones(b: Builder, domain: DomainConfig, road: Road, layout:
     clear = (-9.0, -9.0)
     if junction:
         clear = (junction["stop_y"] - 3.5, 150.0 if road.ends < math.inf else junction["end_y"])
+    low, high = CONE_RANGE[pick(rng, domain.cones)]
+    count = int(rng.integers(low, high + 1)) if high else 0
     if rng.random() < domain.posted:
-        signs.speed_sign(b, domain, road, world.posted_value(rng, road), clear)
+        fitting = replace(domain, plates=world.fitting_plates(domain.plates, road, count))
+        signs.speed_sign(b, fitting, road, world.posted_value(rng, road), clear)
     if rng.random() < domain.distractors * 1.5:
         y = float(rng.uniform(12, 30))
         if b.clear(road.half + 1.0, y, 4.0):
             signs.other_sign(b, road, y)
-    low, high = CONE_RANGE[pick(rng, domain.cones)]
-    if not high:
+    if not count:
         return []
-    count = int(rng.integers(low, high + 1))
-    closing = rng.random() < domain.closures
+    fast = road.kind in world.FAST_ROADS and domain.closures > 0  # no cones stand about on a fast road
+    closing = rng.random() < domain.closures or fast
     closure = close_lane(b, domain, road, count, min(stop, road.ends)) if closing else None
     if closure:
         return [closure]

@@ -19,7 +19,7 @@ from blender_materials import Materials
 from blender_meshes import ASSETS, NUMBERS, WORDS, text
 from blender_pixels import read_exr
 from blender_sky import Lights, Sky
-from blender_surfaces import BLANKS, SURFACES, fill
+from blender_surfaces import BLANKS, SURFACES, corners, fill
 
 
 class Stage:
@@ -49,9 +49,7 @@ class Stage:
         self._settings(threads)
 
     def _stock(self, name, count, mesh):
-        points = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
-        mesh.vertices.foreach_get("co", points)
-        self.points[name] = points.reshape(-1, 3)
+        self.points[name] = corners(mesh)
         self.pool[name] = []
         for k in range(count):
             member = bpy.data.objects.new(f"{name}.{k:03d}", mesh)
@@ -148,7 +146,7 @@ class Stage:
                 continue
             points = self.points[part["asset"]]
             if part["asset"] in SURFACES:
-                points = np.array([vertex.co for vertex in member.data.vertices], dtype=np.float32)
+                points = corners(member.data)
             world = np.array(member.matrix_world)
             seen = (points @ world[:3, :3].T + world[:3, 3]) @ view[:3, :3].T + view[:3, 3]
             seen = seen[seen[:, 2] < -0.2]
