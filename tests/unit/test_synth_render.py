@@ -33,9 +33,12 @@ def job(folder: Path, index: int = 0) -> blender.Job:
     return blender.Job(scene=scene, image=folder / f"{index:06d}.png", labels=folder / f"{index:06d}.json")
 
 
+PNG = b"\x89PNG\r\n\x1a\n...IEND\xaeB`\x82"
+
+
 def finished(folder: Path, index: int = 0) -> blender.Job:
     done = job(folder, index)
-    done.image.write_bytes(b"png")
+    done.image.write_bytes(PNG)
     done.labels.write_text(json.dumps({"key": done.key, "objects": {}}), encoding="utf-8")
     return done
 
@@ -44,10 +47,17 @@ def test_a_job_is_done_only_when_both_files_stand_for_this_scene(tmp_path: Path)
     first = job(tmp_path)
     assert not first.done
     (tmp_path / "000000.png.partial").write_bytes(b"half")
-    first.labels.write_text(json.dumps({"key": first.key}), encoding="utf-8")
+    first.labels.write_text(json.dumps({"key": first.key, "objects": {}}), encoding="utf-8")
     assert not first.done, "the picture is only half written"
-    first.image.write_bytes(b"png")
+    first.image.write_bytes(PNG[:-3])
+    assert not first.done, "the picture was cut short"
+    first.image.write_bytes(PNG)
     assert first.done
+    whole = first.labels.read_text(encoding="utf-8")
+    for half in ("", whole[: len(whole) // 2], "[]", json.dumps({"key": first.key})):
+        first.labels.write_text(half, encoding="utf-8")
+        assert not first.done, "the labels are not whole"
+    first.labels.write_text(whole, encoding="utf-8")
     other = blender.Job(scene=sample_scene(2, 0, full()), image=first.image, labels=first.labels)
     assert not other.done, "the files belong to another scene"
 
@@ -55,7 +65,7 @@ def test_a_job_is_done_only_when_both_files_stand_for_this_scene(tmp_path: Path)
 def test_labels_make_a_row_for_each_frame_and_field(tmp_path: Path) -> None:
     jobs = [finished(tmp_path, 0), finished(tmp_path, 1)]
     gold = lambda record: {"cone.count": str(record["facts"]["cone_count_visible"]), "cone.in_path": "no"}  # noqa: E731
-    rows = label_rows(jobs, splits=["train", "val"], gold=gold, out=tmp_path)
+    rows = list(label_rows(jobs, splits=["train", "val"], gold=gold, out=tmp_path))
     assert [(row.task, row.label, row.split) for row in rows] == [
         ("cone.count", "0", "train"),
         ("cone.in_path", "no", "train"),
@@ -65,6 +75,7 @@ def test_labels_make_a_row_for_each_frame_and_field(tmp_path: Path) -> None:
     assert len({row.group for row in rows}) == 2
     records = [json.loads(line) for line in (tmp_path / "scenes.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [record["image"] for record in records] == ["000000.png", "000001.png"]
+    assert [record["gold"] for record in records] == [{"cone.count": "0", "cone.in_path": "no"}] * 2
 
 
 def test_splits_follow_the_shares_and_do_not_depend_on_the_number_of_frames() -> None:

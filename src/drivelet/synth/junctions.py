@@ -4,14 +4,13 @@ import math
 from typing import Any
 
 from drivelet.synth.build import STEEL, WHITE, Builder, Color, shade
-from drivelet.synth.road import Road
+from drivelet.synth.road import RAISED_M, Road
 from drivelet.synth.surface import (
     BACK,
     FAR,
     KERB,
     LINE,
     ON_CROSSING,
-    RAISED_M,
     Line,
     across,
     along,

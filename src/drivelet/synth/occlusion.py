@@ -9,13 +9,19 @@ from drivelet.synth.road import Road
 WIDTH_M, TOP_M, REAR_M = 2.45, 3.3, 4.02
 """The pool's truck: its width, the height of its box, and how far its rear is from its middle."""
 NEAREST_M = 6.5
+COVER = {"traffic_light": (-0.16, -0.03), "speed_sign": (-0.22, 0.0)}
+"""How far beyond the middle of a target the truck's side hides it, in metres."""
 
 
-def occlude(b: Builder, road: Road, camera: dict[str, Any]) -> bool:
-    """Place a truck between the camera and a target so that a part of the target stays visible; False if none fits."""
-    targets = [item for item in b.objects if _target(item)]
-    b.rng.shuffle(targets)  # pyright: ignore[reportArgumentType]
-    return any(_hide(b, road, camera, item) for item in targets)
+def occlude(b: Builder, road: Road, camera: dict[str, Any]) -> int | None:
+    """Place a truck between the camera and a target so that a part of the target stays visible.
+
+    Returns:
+        The id of the target, or None where no truck fits or the road bends.
+    """
+    targets = [] if road.bends else [item for item in b.objects if _target(item)]
+    order = b.rng.permutation(len(targets))
+    return next((targets[k]["id"] for k in order if _hide(b, road, camera, targets[k])), None)
 
 
 def _target(item: dict[str, Any]) -> bool:
@@ -34,7 +40,7 @@ def _hide(b: Builder, road: Road, camera: dict[str, Any], item: dict[str, Any]) 
             hidden = abs(eye_x + (x - eye_x) * rear / y - middle) < WIDTH_M / 2 - 0.25
         else:  # it stands beside the road: the truck's side cuts it
             side = 1 if x > middle else -1
-            cover = float(rng.uniform(-0.14, 0.02)) * side
+            cover = float(rng.uniform(*COVER[item["kind"]])) * side
             rear = y * (middle + side * WIDTH_M / 2 - eye_x) / (x + cover - eye_x)
             hidden = eye_z + (z - eye_z) * rear / y < TOP_M - 0.5
         if hidden and NEAREST_M < rear < y - 9.0 and _room(b, middle, rear):

@@ -5,13 +5,16 @@ height above the surface. A `Road` maps them to the scene's frame: x right, y ah
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 POSTED = {"eu": tuple(range(10, 131, 10)), "us": tuple(range(10, 81, 5)), "cn": (5, *range(10, 121, 10))}
 UNIT = {"eu": "km/h", "us": "mph", "cn": "km/h"}
 REGION_DEFAULT = {"eu": 50, "us": 35, "cn": 50}
 """Default limit of a road without a sign, in the region's unit (an urban road)."""
+
+RAISED_M, WALK_M = 0.13, (0.4, 3.2)
+"""Height of a pavement, and where it begins and ends beside what is paved."""
 
 Profile = tuple[tuple[float, float], ...]
 """Stretches of constant second derivative: (from s, value), in order; before the first it is 0."""
@@ -40,6 +43,7 @@ class Road:
         median: width of the strip between the directions; 0 where only paint divides them.
         shoulder: paved width outside the outermost lane.
         ends: the s where the carriageway stops (a T junction, a roundabout), or infinity.
+        gap: the stretch of s where kerbs give way to a crossing street.
     """
 
     lanes: int
@@ -54,7 +58,8 @@ class Road:
     crests: Profile = ()
     median: float = 0.0
     shoulder: float = 0.0
-    ends: float = field(default=math.inf)
+    ends: float = math.inf
+    gap: tuple[float, float] = (math.inf, math.inf)
 
     @property
     def half(self) -> float:
@@ -84,6 +89,11 @@ class Road:
     def lane_d(self, lane: int) -> float:
         """Centre of a lane in the ego's direction; negated, of the same lane the other way."""
         return (lane + 0.5) * self.lane_width + self.median / 2
+
+    def ground(self, d: float, s: float) -> float:
+        """Height of what a small thing stands on there: the pavement behind a kerb, or the road."""
+        on_pavement = WALK_M[0] < abs(d) - self.half < WALK_M[1] and not self.gap[0] < s < self.gap[1]
+        return RAISED_M if self.kerbs and on_pavement else 0.01
 
     def pose(self, s: float) -> Pose:
         """The centre line at `s`: exact arcs in plan, parabolas in height."""

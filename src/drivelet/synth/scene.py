@@ -96,15 +96,14 @@ def _world_scene(b: Builder, domain: DomainConfig, camera: dict[str, Any], lamp:
     if road.kind == "roundabout" and junction:
         signs.yield_sign(b, road, junction["stop_y"])
     closures = _world_signs_and_cones(b, domain, road, layout)
-    if rng.random() < domain.occluders:
-        occlude(b, road, camera)
+    hidden = occlude(b, road, camera) if rng.random() < domain.occluders else None
     scenery.traffic(b, domain, road, junction)
     if road.kind not in world.FAST_ROADS and rng.random() < domain.distractors:
         scenery.people(b, road)
     roadside(b, road, layout)
     return {
         "junction": junction, "road": world.shape_record(road), "exit": layout.leave, "closures": closures,
-        "region_default": world.default_limit(road),
+        "region_default": world.default_limit(road), "occluded": hidden,
     }  # fmt: skip
 
 
@@ -115,27 +114,40 @@ def _road(b: Builder) -> Road:
 
 def _world_signs_and_cones(b: Builder, domain: DomainConfig, road: Road, layout: world.Layout) -> list[dict[str, Any]]:
     rng, junction = b.rng, layout.junction
-    stop = junction["stop_y"] if junction else layout.signal_y
-    clear = (stop - 3.5, road.ends + 60.0 if road.ends < math.inf else junction["end_y"]) if junction else (-9.0, -9.0)
+    stop = junction["stop_y"] if junction else layout.signal_y or math.inf
+    clear = (-9.0, -9.0)
+    if junction:
+        clear = (junction["stop_y"] - 3.5, 150.0 if road.ends < math.inf else junction["end_y"])
+    low, high = CONE_RANGE[pick(rng, domain.cones)]
+    count = int(rng.integers(low, high + 1)) if high else 0
     if rng.random() < domain.posted:
-        signs.speed_sign(b, domain, road, world.posted_value(rng, road), clear)
+        fitting = replace(domain, plates=world.fitting_plates(domain.plates, road, count))
+        signs.speed_sign(b, fitting, road, world.posted_value(rng, road), clear)
     if rng.random() < domain.distractors * 1.5:
         y = float(rng.uniform(12, 30))
         if b.clear(road.half + 1.0, y, 4.0):
             signs.other_sign(b, road, y)
-    low, high = CONE_RANGE[pick(rng, domain.cones)]
-    if not high:
+    if not count:
         return []
-    count = int(rng.integers(low, high + 1))
-    room = min(stop if stop is not None else math.inf, road.ends)
-    if rng.random() < domain.closures:
-        closure = close_lane(b, domain, road, count, room)
-        if closure:
-            return [closure]
-    near, far = domain.cone_m
-    fitted = replace(domain, cone_m=(near, max(min(far, road.ends - 1.0), near + 3.0)))
-    place_cones(b, fitted, road, count, narrowing=rng.random() < domain.cones_in_path)
+    fast = road.kind in world.FAST_ROADS and domain.closures > 0  # no cones stand about on a fast road
+    closing = rng.random() < domain.closures or fast
+    closure = close_lane(b, domain, road, count, min(stop, road.ends)) if closing else None
+    if closure:
+        return [closure]
+    _loose_cones(b, domain, road, count)
     return []
+
+
+def _loose_cones(b: Builder, domain: DomainConfig, road: Road, count: int) -> None:
+    """Cones that close no lane; before a roundabout they stay on the right, clear of the island in the middle."""
+    rng, (near, far) = b.rng, domain.cone_m
+    fitted = replace(domain, cone_m=(near, max(min(far, road.ends - 3.0), near + 3.0)))
+    narrowing = rng.random() < domain.cones_in_path
+    if road.kind == "roundabout":
+        pattern = "taper" if narrowing and count > 1 else "across" if narrowing else "edge"
+        place_cones(b, fitted, road, count, narrowing, pattern=pattern, side=1)
+    else:
+        place_cones(b, fitted, road, count, narrowing)
 
 
 def road_and_camera(

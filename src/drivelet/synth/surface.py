@@ -4,13 +4,11 @@ import math
 from collections.abc import Sequence
 
 from drivelet.synth.build import WHITE, Builder, Color, shade
-from drivelet.synth.road import Point, Road
+from drivelet.synth.road import RAISED_M, WALK_M, Point, Road
 
 YELLOW: Color = (0.62, 0.36, 0.02)
 KERB: Color = (0.34, 0.33, 0.31)
 BACK, FAR = -30.0, 220.0
-WALK_M = 2.8
-RAISED_M = 0.13
 LINE, ON_CROSSING = 0.02, 0.045
 """Heights of paint above the surface, so that what lies on what is never in doubt."""
 DASHES = {"eu": (3.0, 6.0), "us": (3.0, 9.0), "cn": (2.0, 4.0)}
@@ -70,7 +68,8 @@ def kerb(b: Builder, road: Road, line: Line, tone: Color, *, left: bool = False,
     points = outline(road, line, height)
     side = -1 if left else 1
     b.sweep(points, [(side * d, up) for d, up in ((0.0, -height), (0.0, 0.0), (0.17, 0.0))], KERB)
-    walk = ((0.17, 0.0), (WALK_M, 0.0), (WALK_M, -height))
+    wide = WALK_M[1] - WALK_M[0]
+    walk = ((0.17, 0.0), (wide, 0.0), (wide, -height))
     b.sweep(points, [(side * d, up) for d, up in walk], tone, material="pavement")
 
 

@@ -27,7 +27,7 @@ def close_lane(b: Builder, domain: DomainConfig, road: Road, count: int, limit_s
     The taper leads from the border of the road across the lane, the line goes on along the lane's inner border. Drums,
     posts and barriers stand beside the cones and are objects of their own kinds: they are no cones, and `cone.count`
     does not count them, because a driver who is asked for cones would not either. They do close the lane, which the
-    returned closure says: `lane`, `from_s`, `to_s`, `side` (the border from which the taper comes) and `by`.
+    returned closure says: `lane`, `start_m`, `end_m`, `side` (the border from which the taper comes) and `by`.
     """
     rng = b.rng
     near, far = domain.cone_m
@@ -57,7 +57,7 @@ def close_lane(b: Builder, domain: DomainConfig, road: Road, count: int, limit_s
         scenery.vehicle(b, road.lane_d(lane) + inside / 3, start + length + 12.0, yaw=0.0, kind="truck")
     work_sign(b, road, float(rng.uniform(8.0, max(start, 9.0))) if start < 16 else start - 4.0)
     b.keep((min(outer, inner) - 0.4, max(outer, inner) + 0.4), (start - 5.0, stop + 9.0))
-    return {"lane": lane, "from_s": round(start, 2), "to_s": round(stop, 2), "side": "right" if right else "left",
+    return {"lane": lane, "start_m": round(start, 2), "end_m": round(stop, 2), "side": "right" if right else "left",
             "by": kind}  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from drivelet.synth.build import Builder, Color, shade
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.highway import exit_lane, exit_offset, highway, right_rail
 from drivelet.synth.junctions import TEES, crossing, roundabout
-from drivelet.synth.road import POSTED, REGION_DEFAULT, Road
+from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
 from drivelet.synth.surface import (
     BACK,
     FAR,
@@ -31,7 +31,14 @@ LIT_ROADS = ("straight", "curve", "crest", "tee", "cross")
 FAST_ROADS = ("highway", "ramp")
 SPEEDS = {"highway": (18.0, 36.0), "ramp": (16.0, 32.0), "tee": (0.0, 12.0), "cross": (0.0, 14.0),
           "roundabout": (2.0, 11.0)}  # fmt: skip
+WIDER = {"urban": 1.0, "suburban": 1.5, "rural": 2.5}
 IN_VIEW_PX = 140.0
+POSTABLE = {
+    "town": {"km/h": (5, 80), "mph": (10, 50)},
+    "rural": {"km/h": (30, 110), "mph": (20, 65)},
+    "fast": {"km/h": (60, 130), "mph": (45, 80)},
+}
+"""Lowest and highest limit on the signs of each class of road."""
 LIMITS = {
     "town": REGION_DEFAULT,
     "rural": {"eu": 90, "us": 55, "cn": 70},
@@ -57,7 +64,7 @@ def shaped(road: Road, kind: str, domain: DomainConfig, rng: np.random.Generator
 
 
 def _curve(road: Road, domain: DomainConfig, rng: np.random.Generator) -> Road:
-    radius = float(rng.uniform(*domain.curve_m[road.area]))
+    radius = float(rng.uniform(*domain.curve_m)) * WIDER[road.area]
     turn, start = math.radians(float(rng.uniform(30, 75))), float(rng.uniform(-12.0, 14.0))
     curvature = float(rng.choice([-1, 1])) / radius
     return replace(road, bends=((start, curvature), (start + turn * radius, 0.0)), lanes=min(road.lanes, 2), lane=0)
@@ -105,10 +112,12 @@ def plan(rng: np.random.Generator, domain: DomainConfig, road: Road, lamp: str, 
     if road.kind in ("tee", "cross"):
         junction, signal_y = _junction(rng, domain, road, lamp, mount)
         ends = math.inf if "ahead" in junction["arms"] else junction["stop_y"] + 3.0
-        return replace(road, ends=ends), Layout(junction=junction, signal_y=signal_y)
+        gap = (junction["near_y"] - junction["radius"], junction["end_y"] + junction["radius"])
+        return replace(road, ends=ends, gap=gap), Layout(junction=junction, signal_y=signal_y)
     if road.kind == "roundabout":
         junction = _roundabout(rng, road)
-        return replace(road, ends=junction["stop_y"] + 3.0), Layout(junction=junction)
+        gap = (junction["stop_y"] - 6.0, junction["end_y"] + 6.0)
+        return replace(road, ends=junction["stop_y"] + 3.0, gap=gap), Layout(junction=junction)
     if road.kind == "ramp":
         start = float(rng.uniform(-25.0, 12.0))
         nose = start + float(rng.uniform(34.0, 48.0))
@@ -138,10 +147,10 @@ def _junction(
     arms = ("left", "ahead", "right") if road.kind == "cross" else TEES[int(rng.integers(len(TEES)))]
     width = float(rng.uniform(7.0, 8.5) if rng.random() < 0.6 else rng.uniform(11.0, 14.0))
     radius = float(rng.uniform(3.0, 5.0) if road.kerbs else rng.uniform(5.0, 8.0))
-    stop, signal_y = float(rng.uniform(7.0, 30.0)), None
+    stop, signal_y = float(rng.uniform(7.0 if "ahead" in arms else 12.0, 30.0)), None
     if lamp != "none":
         low, high = _lamp_range(rng, domain, mount)
-        behind = width + 4.0 + radius
+        behind = width + 4.0 + (radius if "ahead" in arms else 1.2)  # never behind the pavement across
         signal_y = float(rng.uniform(low, high))
         far_side = mount != "pole" and (high - behind > 7.0) and rng.random() < (0.35 if road.region == "eu" else 0.8)
         if far_side:
@@ -161,7 +170,7 @@ def _junction(
 
 def _roundabout(rng: np.random.Generator, road: Road) -> dict[str, Any]:
     radius, edge = float(rng.uniform(13.0, 18.0)), road.half + 0.4
-    stop = float(rng.uniform(9.0, 24.0))
+    stop = float(rng.uniform(13.0, 26.0))
     middle = stop + 0.8 + math.sqrt(radius**2 - edge**2)
     values = {"stop_y": stop, "middle_y": middle, "end_y": middle + radius + 2.0, "radius": radius,
               "inner": radius - float(rng.uniform(6.2, 7.5))}  # fmt: skip
@@ -228,16 +237,25 @@ def _plain(b: Builder, road: Road, signal_y: float | None, tar: Color, walk: Col
 
 def posted_value(rng: np.random.Generator, road: Road) -> int:
     """A limit that such a road may have; every value of the region occurs on some road."""
-    values = POSTED[road.region]
-    third = len(values) // 3
-    some = values[third:] if road.kind in FAST_ROADS else values[: -third + 1]
+    low, high = POSTABLE[_class(road)][UNIT[road.region]]
+    some = [value for value in POSTED[road.region] if low <= value <= high]
     return int(some[int(rng.integers(len(some)))])
+
+
+def fitting_plates(plates: dict[str, float], road: Road, cones: int) -> dict[str, float]:
+    """Plates without those that make no sense: a school beside a fast road, a work zone without cones."""
+    wrong = {"school"} if road.kind in FAST_ROADS else set()
+    wrong |= set() if cones else {"work_zone"}
+    return {name: odds for name, odds in plates.items() if name not in wrong} or plates
+
+
+def _class(road: Road) -> str:
+    return "fast" if road.kind in FAST_ROADS else "rural" if road.area == "rural" else "town"
 
 
 def default_limit(road: Road) -> int:
     """The limit of such a road without a sign, in the region's unit."""
-    kind = "fast" if road.kind in FAST_ROADS else "rural" if road.area == "rural" else "town"
-    return LIMITS[kind][road.region]
+    return LIMITS[_class(road)][road.region]
 
 
 def shape_record(road: Road) -> dict[str, Any]:

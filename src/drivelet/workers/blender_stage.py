@@ -19,7 +19,7 @@ from blender_materials import Materials
 from blender_meshes import ASSETS, NUMBERS, WORDS, text
 from blender_pixels import read_exr
 from blender_sky import Lights, Sky
-from blender_surfaces import BLANKS, SURFACES, fill
+from blender_surfaces import BLANKS, SURFACES, corners, fill
 
 
 class Stage:
@@ -32,6 +32,7 @@ class Stage:
         self.pool = {}
         self.points = {}
         self.shown = []
+        self.usual = {}
         for name, (count, shape) in ASSETS.items():
             self._stock(name, count, shape().build(name, self.materials))
         for body in [*map(str, NUMBERS), *WORDS]:
@@ -48,9 +49,7 @@ class Stage:
         self._settings(threads)
 
     def _stock(self, name, count, mesh):
-        points = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
-        mesh.vertices.foreach_get("co", points)
-        self.points[name] = points.reshape(-1, 3)
+        self.points[name] = corners(mesh)
         self.pool[name] = []
         for k in range(count):
             member = bpy.data.objects.new(f"{name}.{k:03d}", mesh)
@@ -81,6 +80,14 @@ class Stage:
         settings.use_exr_interleave = True
         self.folder = tempfile.TemporaryDirectory(prefix="drivelet-blender-")
         render.filepath = str(Path(self.folder.name) / "frame.exr")
+
+    def tune(self, wanted):
+        """Change named settings (`cycles.samples`) until the next call, and give the others their own value back."""
+        roots = {"cycles": self.scene.cycles, "render": self.scene.render, "world": self.scene.world.cycles}
+        for name, value in [*self.usual.items(), *wanted.items()]:
+            root, _, attribute = name.partition(".")
+            self.usual.setdefault(name, getattr(roots[root], attribute))
+            setattr(roots[root], attribute, value)
 
     def show(self, scene):
         """Place everything that the scene names and hide the rest."""
@@ -123,6 +130,7 @@ class Stage:
     def render(self, scene):
         """Return (linear colour HxWx3, instance ids HxW)."""
         self.show(scene)
+        Path(self.scene.render.filepath).unlink(missing_ok=True)  # a full disk must not leave the last frame's pixels
         bpy.ops.render.render(write_still=True)
         return read_exr(self.scene.render.filepath)
 
@@ -138,7 +146,7 @@ class Stage:
                 continue
             points = self.points[part["asset"]]
             if part["asset"] in SURFACES:
-                points = np.array([vertex.co for vertex in member.data.vertices], dtype=np.float32)
+                points = corners(member.data)
             world = np.array(member.matrix_world)
             seen = (points @ world[:3, :3].T + world[:3, 3]) @ view[:3, :3].T + view[:3, 3]
             seen = seen[seen[:, 2] < -0.2]

@@ -22,11 +22,20 @@ BLANKS = 64
 
 def fill(mesh, part, materials):
     """Give an empty mesh the geometry and material of a part."""
+    if part["material"] not in materials.table:
+        raise ValueError(f"a {part['asset']} wants the material {part['material']!r}, which is none")
     points = np.array(part["points"], dtype=float)
     verts, faces = _sweep(points, part) if part["asset"] == "sweep" else _patch(points, part.get("drop", 0.0))
     mesh.from_pydata(verts.tolist(), [], faces)
     mesh.materials.clear()
     mesh.materials.append(materials.table[part["material"]])
+
+
+def corners(mesh):
+    """The vertices of a mesh, (N, 3)."""
+    points = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
+    mesh.vertices.foreach_get("co", points)
+    return points.reshape(-1, 3)
 
 
 def _sweep(points, part):

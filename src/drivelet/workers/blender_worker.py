@@ -9,7 +9,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Render scene records: JSON lines on standard input, a PNG and a label JSON for each, one JSON line back for each.
 
-A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`; the answer is `{"image": path,
+A request is `{"scene": {...}, "key": text, "image": path, "labels": path}`, with `"cycles": {"cycles.samples": 16}`
+where a measurement wants other settings of `cycles`, `render` or `world` for this frame; the answer is `{"image": path,
 "seconds": s}` or `{"image": path, "error": text}`. Both files are written under a temporary name and renamed, labels
 first, so that a file with its final name is always whole. The scene's `parts` place meshes of a pool that is built
 once: `{"asset", "at": [x, y, z] m, "yaw": degrees, "roll": degrees, "scale": [x, y, z], "color": [r, g, b],
@@ -40,6 +41,7 @@ from blender_stage import Stage
 def answer(stage, request):
     """Render one request and write its files; returns the reply."""
     began, scene = time.perf_counter(), request["scene"]
+    stage.tune(request.get("cycles") or {})
     linear, ids = stage.render(scene)
     labels = {"key": request.get("key"), **measure(ids, stage.project(scene), scene["size"])}
     partial = Path(request["labels"] + ".partial")
