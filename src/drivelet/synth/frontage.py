@@ -59,7 +59,7 @@ def _pavement_things(b: Builder, road: Road, side: int, blocked: Blocked) -> Non
     for k in range(6):
         y = 10 + 11 * k + float(rng.uniform(-2, 2))
         if planted and not _inside(y, blocked, 3) and rng.random() < 0.8:
-            tree(b, road, side * (road.half + 2.4), y, asset, float(rng.uniform(4.5, 6.5)), leaf)
+            tree(b, side * (road.half + 2.4), y, asset, float(rng.uniform(4.5, 6.5)), leaf)
     for _ in range(int(rng.integers(1, 4))):
         y, name = float(rng.uniform(8, 45)), str(rng.choice(["bin", "bench", "hydrant", "bollard"]))
         x = side * (road.half + (1.0 if name in ("hydrant", "bollard") else 2.9))
@@ -90,9 +90,8 @@ def shop_sign(b: Builder, road: Road, side: int, y: float, blocked: Blocked) -> 
         b.part("box", (x, y, z), (0.7, 0.1, float(rng.uniform(0.3, 1.3))), color, glow=0.7 * bright)
 
 
-def tree(b: Builder, road: Road, x: float, y: float, asset: str, size: float, leaf: Color) -> None:
+def tree(b: Builder, x: float, y: float, asset: str, size: float, leaf: Color) -> None:
     """One plant, unless its place is kept clear."""
-    del road
     if b.clear(x, y, 1.5):
         tall = size * float(b.rng.uniform(0.9, 1.2))
         b.part(asset, (x, y, 0), (size, size, tall), shade(b.rng, leaf, 0.25), yaw=float(b.rng.uniform(0, 360)))
@@ -121,8 +120,17 @@ def _suburb(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
             )
             _garden(b, road, side, y, size, edge)
         y += size + float(rng.uniform(4, 11))
+    board(b, road, side, blocked)
     if wires and side > 0:
         _wires(b, side * (road.half + 3.2), blocked)
+
+
+def board(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
+    """Now and then a poster wall."""
+    y = float(b.rng.uniform(30, 70))
+    x = side * (road.half + 6.5)
+    if b.rng.random() < 0.12 and not _inside(y, blocked, 3) and b.clear(x, y, 2.0):
+        b.part("board", (x, y, 0), (1, 1, 1), yaw=-12.0 * side)
 
 
 def _garden(b: Builder, road: Road, side: int, y: float, size: float, edge: str) -> None:
@@ -144,7 +152,7 @@ def _garden(b: Builder, road: Road, side: int, y: float, size: float, edge: str)
     if rng.random() < 0.8:
         asset = str(rng.choice(["tree", "slender", "pine"], p=[0.5, 0.3, 0.2]))
         spot = x + side * float(rng.uniform(0.5, 4))
-        tree(b, road, spot, y + size + 1.5, asset, float(rng.uniform(4.5, 8)), _tone(b, (*GREENS, *GREENS, AUTUMN)))
+        tree(b, spot, y + size + 1.5, asset, float(rng.uniform(4.5, 8)), _tone(b, (*GREENS, *GREENS, AUTUMN)))
 
 
 def _wires(b: Builder, x: float, blocked: Blocked) -> None:
@@ -179,7 +187,7 @@ def _fields(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
     for _ in range(4 if wood else 8):
         y, x = float(rng.uniform(12, 110)), side * (road.half + float(rng.uniform(4.5, 24)))
         if not _inside(y, blocked, 2):
-            tree(b, road, x, y, asset, float(rng.uniform(5, 9)), leaf)
+            tree(b, x, y, asset, float(rng.uniform(5, 9)), leaf)
     if rng.random() < 0.3:
         tone = _tone(b, ((0.22, 0.14, 0.08), (0.4, 0.4, 0.38)))
         for k in range(5):
@@ -190,6 +198,7 @@ def _fields(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
         if not _inside(y, blocked, 10) and b.clear(x, y, 6):
             b.part("house", (x, y, 0), (10, 9, 7.5), _tone(b, MORE_WALLS), yaw=float(rng.choice([0, 90])))
             b.part("hall", (x + side * 16, y + 4, 0), (12, 20, 6), _tone(b, MORE_WALLS))
+    board(b, road, side, blocked)
     if side > 0 and rng.random() < 0.4:
         _wires(b, side * (road.half + 4.5), blocked)
 
