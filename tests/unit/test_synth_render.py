@@ -1,6 +1,5 @@
 """The render stage's own logic, the client's bookkeeping and the worker's pixel functions, without Blender."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -9,23 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import drivelet
 from drivelet.adapters import blender
 from drivelet.core.errors import InputError, MissingBackendError
 from drivelet.synth.domain import full
 from drivelet.synth.render import RenderConfig, label_rows, split_of
 from drivelet.synth.scene import sample_scene
+from worker_modules import worker_module
 
 
 @pytest.fixture(scope="module")
 def pixels() -> ModuleType:
-    """The worker's pixel functions: they need NumPy alone and are loaded from their file."""
-    path = Path(drivelet.__file__).parent / "workers" / "blender_pixels.py"
-    spec = importlib.util.spec_from_file_location("blender_pixels", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The worker's pixel functions."""
+    return worker_module("blender_pixels")
 
 
 def job(folder: Path, index: int = 0) -> blender.Job:
@@ -136,7 +130,7 @@ def test_measure_counts_what_is_left_of_a_hidden_object(pixels: ModuleType) -> N
     assert found["3"]["pixels"] == 0 and found["3"]["box"] is None and found["3"]["area"] == 0.0
 
 
-def test_develop_keeps_black_black_and_clips_white(pixels: ModuleType) -> None:
+def test_develop_keeps_black_black_and_clips_white() -> None:
     world = {"exposure": 1.0, "bloom": 0.0, "streaks": 0, "noise": 0.0}
     linear = np.array([[[0.0, 0.0, 0.0], [0.2158605, 0.2158605, 0.2158605], [9.0, 9.0, 9.0]]])
-    assert pixels.develop(linear, world, 1).tolist() == [[[0] * 3, [128] * 3, [255] * 3]]
+    assert worker_module("blender_lens").develop(linear, world, 1).tolist() == [[[0] * 3, [128] * 3, [255] * 3]]

@@ -20,7 +20,7 @@ class DomainConfig:
         area: urban, suburban, rural.
         lanes: lanes in each direction: "1", "2", "3".
         lamp: state of the governing light, or none.
-        mount: how lights are mounted: pole, mast, wire.
+        mount: how lights are mounted: pole, mast, wire, overhead (a bridge of lattice; on roads of the world edition).
         cones: classes of the cone count; `cones_in_path` is the share of coned scenes that narrow the ego lane.
         posted: probability that a speed sign stands there; its value is uniform over the region's values.
         lamp_m: distance of the governing light in metres; `lamp_far` is the share drawn from beyond the range.
@@ -131,6 +131,7 @@ def world() -> DomainConfig:
             "ramp": 0.06,
             "crest": 0.08,
         },
+        mount={"pole": 0.4, "mast": 0.35, "wire": 0.1, "overhead": 0.15},
         lamp={"red": 0.25, "yellow": 0.21, "green": 0.25, "off": 0.11, "none": 0.18},
         closures=0.5,
         channelisers={"none": 0.4, "drums": 0.25, "posts": 0.15, "barrier": 0.2},

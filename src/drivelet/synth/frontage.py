@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from drivelet.synth.build import BLACK, STEEL, Builder, Color, shade
 from drivelet.synth.road import Road
-from drivelet.synth.tones import LEAVES, WALLS
+from drivelet.synth.tones import AUTUMN, GREENS, MORE_WALLS
 
 Blocked = tuple[float, float]
 """The stretch (from s, to s) of the crossing street."""
@@ -44,7 +44,9 @@ def _town(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
         asset = str(rng.choice(list(BLOCKS), p=shares))
         x = side * (road.half + 3.4 + depth / 2 + float(rng.choice([0.0, 0.0, 0.5, 2.0])))
         if b.clear(x, y + length / 2, length / 2):
-            b.part(asset, (x, y + length / 2, 0), (depth, length, float(rng.uniform(*BLOCKS[asset]))), _tone(b, WALLS))
+            b.part(
+                asset, (x, y + length / 2, 0), (depth, length, float(rng.uniform(*BLOCKS[asset]))), _tone(b, MORE_WALLS)
+            )
         y += length + (0.05 if rng.random() < 0.6 else float(rng.uniform(1, 7)))
     _pavement_things(b, road, side, blocked)
 
@@ -53,11 +55,11 @@ def _pavement_things(b: Builder, road: Road, side: int, blocked: Blocked) -> Non
     """Trees in a row, bins, benches, bollards, a bus stop, lit shop signs."""
     rng = b.rng
     planted = rng.random() < 0.6
-    asset, leaf = str(rng.choice(["tree", "slender"], p=[0.4, 0.6])), _tone(b, LEAVES)
+    asset, leaf = str(rng.choice(["tree", "slender"], p=[0.4, 0.6])), _tone(b, (*GREENS, *GREENS, AUTUMN))
     for k in range(6):
         y = 10 + 11 * k + float(rng.uniform(-2, 2))
         if planted and not _inside(y, blocked, 3) and rng.random() < 0.8:
-            tree(b, road, side * (road.half + 2.4), y, asset, float(rng.uniform(4.5, 6.5)), leaf)
+            tree(b, side * (road.half + 2.4), y, asset, float(rng.uniform(4.5, 6.5)), leaf)
     for _ in range(int(rng.integers(1, 4))):
         y, name = float(rng.uniform(8, 45)), str(rng.choice(["bin", "bench", "hydrant", "bollard"]))
         x = side * (road.half + (1.0 if name in ("hydrant", "bollard") else 2.9))
@@ -88,9 +90,8 @@ def shop_sign(b: Builder, road: Road, side: int, y: float, blocked: Blocked) -> 
         b.part("box", (x, y, z), (0.7, 0.1, float(rng.uniform(0.3, 1.3))), color, glow=0.7 * bright)
 
 
-def tree(b: Builder, road: Road, x: float, y: float, asset: str, size: float, leaf: Color) -> None:
+def tree(b: Builder, x: float, y: float, asset: str, size: float, leaf: Color) -> None:
     """One plant, unless its place is kept clear."""
-    del road
     if b.clear(x, y, 1.5):
         tall = size * float(b.rng.uniform(0.9, 1.2))
         b.part(asset, (x, y, 0), (size, size, tall), shade(b.rng, leaf, 0.25), yaw=float(b.rng.uniform(0, 360)))
@@ -111,12 +112,25 @@ def _suburb(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
         if b.clear(x, y + size / 2, size / 2):
             high = float(rng.uniform(6, 8.2) if asset == "house" else rng.uniform(4.4, 5.4))
             b.part(
-                asset, (x, y + size / 2, 0), (size, size * 0.9, high), _tone(b, WALLS), yaw=float(rng.choice([0, 90]))
+                asset,
+                (x, y + size / 2, 0),
+                (size, size * 0.9, high),
+                _tone(b, MORE_WALLS),
+                yaw=float(rng.choice([0, 90])),
             )
             _garden(b, road, side, y, size, edge)
         y += size + float(rng.uniform(4, 11))
+    board(b, road, side, blocked)
     if wires and side > 0:
         _wires(b, side * (road.half + 3.2), blocked)
+
+
+def board(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
+    """Now and then a poster wall."""
+    y = float(b.rng.uniform(30, 70))
+    x = side * (road.half + 6.5)
+    if b.rng.random() < 0.12 and not _inside(y, blocked, 3) and b.clear(x, y, 2.0):
+        b.part("board", (x, y, 0), (1, 1, 1), yaw=-12.0 * side)
 
 
 def _garden(b: Builder, road: Road, side: int, y: float, size: float, edge: str) -> None:
@@ -125,15 +139,20 @@ def _garden(b: Builder, road: Road, side: int, y: float, size: float, edge: str)
     x = side * (road.half + 4.0)
     if edge != "open":
         high = float(rng.uniform(0.9, 1.6))
-        tone = _tone(b, LEAVES[:3]) if edge == "hedge" else _tone(b, ((0.5, 0.5, 0.48), (0.22, 0.13, 0.07)))
+        tone = _tone(b, GREENS) if edge == "hedge" else _tone(b, ((0.5, 0.5, 0.48), (0.22, 0.13, 0.07)))
         b.part(edge, (x, y + size / 2, 0), (0.8 if edge == "hedge" else 0.1, 0.9 * size, high), tone)
     if rng.random() < 0.7:
         bush = float(rng.uniform(0.9, 2.0))
-        b.part("shrub", (x + side * 1.6, y + float(rng.uniform(0, size)), 0), (bush, bush, bush), _tone(b, LEAVES))
+        b.part(
+            "shrub",
+            (x + side * 1.6, y + float(rng.uniform(0, size)), 0),
+            (bush, bush, bush),
+            _tone(b, (*GREENS, *GREENS, AUTUMN)),
+        )
     if rng.random() < 0.8:
         asset = str(rng.choice(["tree", "slender", "pine"], p=[0.5, 0.3, 0.2]))
         spot = x + side * float(rng.uniform(0.5, 4))
-        tree(b, road, spot, y + size + 1.5, asset, float(rng.uniform(4.5, 8)), _tone(b, LEAVES))
+        tree(b, spot, y + size + 1.5, asset, float(rng.uniform(4.5, 8)), _tone(b, (*GREENS, *GREENS, AUTUMN)))
 
 
 def _wires(b: Builder, x: float, blocked: Blocked) -> None:
@@ -159,16 +178,16 @@ def _fields(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
             b.part("tuft", (side * (road.half + 1.2), y, 0), (1.2, 5.5, high), shade(rng, grass))
     wood = rng.random() < 0.45
     if wood:
-        x, high, leaf = side * (road.half + float(rng.uniform(9, 30))), float(rng.uniform(9, 14)), _tone(b, LEAVES[:3])
+        x, high, leaf = side * (road.half + float(rng.uniform(9, 30))), float(rng.uniform(9, 14)), _tone(b, GREENS)
         for k in range(3):
             y = 45 + 62 * k
             if not _inside(y, blocked, 35):
                 b.part("woods", (x, y, 0), (12, 62, high), shade(rng, leaf, 0.15))
-    asset, leaf = str(rng.choice(["tree", "slender", "pine"])), _tone(b, LEAVES)
+    asset, leaf = str(rng.choice(["tree", "slender", "pine"])), _tone(b, (*GREENS, *GREENS, AUTUMN))
     for _ in range(4 if wood else 8):
         y, x = float(rng.uniform(12, 110)), side * (road.half + float(rng.uniform(4.5, 24)))
         if not _inside(y, blocked, 2):
-            tree(b, road, x, y, asset, float(rng.uniform(5, 9)), leaf)
+            tree(b, x, y, asset, float(rng.uniform(5, 9)), leaf)
     if rng.random() < 0.3:
         tone = _tone(b, ((0.22, 0.14, 0.08), (0.4, 0.4, 0.38)))
         for k in range(5):
@@ -177,8 +196,9 @@ def _fields(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
     if rng.random() < 0.35:
         x, y = side * (road.half + float(rng.uniform(16, 34))), float(rng.uniform(35, 90))
         if not _inside(y, blocked, 10) and b.clear(x, y, 6):
-            b.part("house", (x, y, 0), (10, 9, 7.5), _tone(b, WALLS), yaw=float(rng.choice([0, 90])))
-            b.part("hall", (x + side * 16, y + 4, 0), (12, 20, 6), _tone(b, WALLS))
+            b.part("house", (x, y, 0), (10, 9, 7.5), _tone(b, MORE_WALLS), yaw=float(rng.choice([0, 90])))
+            b.part("hall", (x + side * 16, y + 4, 0), (12, 20, 6), _tone(b, MORE_WALLS))
+    board(b, road, side, blocked)
     if side > 0 and rng.random() < 0.4:
         _wires(b, side * (road.half + 4.5), blocked)
 
@@ -186,7 +206,7 @@ def _fields(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
 def _verge(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
     """Beside a fast road: slopes with shrubs, then woods."""
     rng = b.rng
-    leaf = _tone(b, LEAVES[:3])
+    leaf = _tone(b, GREENS)
     for _ in range(7):
         x, y = side * (road.half + float(rng.uniform(7, 22))), float(rng.uniform(14, 120))
         size = float(rng.uniform(1.5, 3.5))
@@ -201,11 +221,11 @@ def _verge(b: Builder, road: Road, side: int, blocked: Blocked) -> None:
 def _horizon(b: Builder, road: Road) -> None:
     """Something at the end of every view: woods or roofs, and high ground behind."""
     rng = b.rng
-    leaf = _tone(b, LEAVES[:3])
+    leaf = _tone(b, GREENS)
     for k in range(4):
         at = (-105 + 70.0 * k + float(rng.uniform(-10, 10)), float(rng.uniform(235, 270)))
         if road.area == "urban" and rng.random() < 0.7:
-            b.part("block_b", (*at, 0), (20, 34, float(rng.uniform(14, 30))), _tone(b, WALLS))
+            b.part("block_b", (*at, 0), (20, 34, float(rng.uniform(14, 30))), _tone(b, MORE_WALLS))
         else:
             b.part("woods", (*at, 0), (12, 72, float(rng.uniform(9, 15))), shade(rng, leaf, 0.2), yaw=90.0)
     if road.area != "urban":

@@ -30,6 +30,8 @@ def lens(seed: int, index: int, domain: DomainConfig, sky: dict[str, Any], light
         "jpeg": int(rng.integers(domain.jpeg[0], domain.jpeg[1] + 1)),
         "skyline": round(float(rng.choice([0.0, 0.03, 0.07])) * float(rng.uniform(0.5, 1.0)), 4),
     }
+    if light == "night":
+        found["headlights"] = round(sky["headlights"] * float(rng.uniform(0.45, 0.75)), 1)
     if weather == "overcast":
         found |= {"clouds": 1.0, "cloud_color": [round(0.9 * c, 4) for c in sky["horizon"]]}
     shaken = rng.random() < 0.12

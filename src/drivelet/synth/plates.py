@@ -44,7 +44,7 @@ def posted_sign(
     facts = {"value": value, "unit": UNIT[road.region], "style": style, "plate": plate}
     at = (x, y, z)
     if plate == "end":
-        (_end_plate if style == "us" else _end_ring)(b, at, style, value, size, yaw, facts)
+        _end(b, at, style, value, size, yaw, facts)
         return
     index = b.object("speed_sign", at, **facts)
     if plate in ("school", "work_zone"):
@@ -99,9 +99,12 @@ def _extra(b: Builder, at: Point, style: str, plate: str, size: float, yaw: floa
     b.sheet("man_walks", (x, y, z + 0.9 * size), (0.2 * size, 0.26 * size), BLACK, yaw=yaw, layer=3, index=index)
 
 
-def _end_ring(b: Builder, at: Point, style: str, value: int, size: float, yaw: float, facts: dict[str, object]) -> None:
-    """End of a limit: grey digits under stripes; nothing red, and no limit in force."""
+def _end(b: Builder, at: Point, style: str, value: int, size: float, yaw: float, facts: dict[str, object]) -> None:
+    """End of a limit: grey digits under stripes, nothing red; an American plate says END and ZONE."""
     index = b.object("end_sign", at, **facts)
+    if style == "us":
+        _end_plate(b, at, value, size, yaw, index)
+        return
     wide, high = DIGITS[style][len(str(value))]
     b.sheet("disc", at, (size, size), WHITE, yaw=yaw, layer=1, index=index)
     b.sheet("thin_ring", at, (size, size), GREY if style == "eu" else BLACK, yaw=yaw, layer=2, index=index)
@@ -109,12 +112,7 @@ def _end_ring(b: Builder, at: Point, style: str, value: int, size: float, yaw: f
     b.sheet("stripes", at, (size, size), BLACK, yaw=yaw, layer=4, index=index)
 
 
-def _end_plate(
-    b: Builder, at: Point, style: str, value: int, size: float, yaw: float, facts: dict[str, object]
-) -> None:
-    """The American way to say it: END, the number struck through, ZONE."""
-    del style
-    index = b.object("end_sign", at, **facts)
+def _end_plate(b: Builder, at: Point, value: int, size: float, yaw: float, index: int) -> None:
     wide = 0.8 * size
     frame(b, at, (wide, size), WHITE, BLACK, yaw, index)
     for word, rise in (("END", 0.3), ("ZONE", -0.32)):

@@ -48,7 +48,10 @@ def world_signals(
     kind, blinks, dark = pick(rng, config.signal_kinds), rng.random() < config.flashing, rng.random() < 0.5
     flashing = bool(others and blinks and state in ("red", "yellow"))
     shown = "off" if flashing and dark else state
-    spots, aside = (_pole if mount == "pole" else _hung)(b, config, road, mount, y, look, others)
+    if mount == "pole":
+        spots, aside = _pole(b, config, road, y, look, others)
+    else:
+        spots, aside = _hung(b, config, road, mount, y, look, others)
     main = "straight" if kind == "arrow_straight" else "all"
     for at, lane in spots:
         _place(b, at, shown, lane, main, look, flashing=flashing)
@@ -86,10 +89,9 @@ Spots = list[tuple[Point, int | None]]
 
 
 def _pole(
-    b: Builder, config: DomainConfig, road: Road, mount: str, y: float, look: Look, others: bool
+    b: Builder, config: DomainConfig, road: Road, y: float, look: Look, others: bool
 ) -> tuple[Spots, dict[str, Point]]:
     """Heads on poles at the edges; an arrow hangs on the same pole, beside the round lamps."""
-    del mount
     rng = b.rng
     x, z = road.half + float(rng.uniform(0.6, 1.1)) + 0.4 * look.level, float(rng.uniform(2.5, 3.2))
     b.pole(x, y + 0.25, z + 0.9 * look.scale, 0.11)

@@ -33,15 +33,15 @@ def shops(shape, top, count):
     ledge(shape, "frame", top, 0.012, 0.006)
     for i in range(count):
         a = -0.5 + i * wide
-        walls(shape, "shop", a + 0.1 * wide, a + 0.66 * wide, 0.12 * top, 0.72 * top, 0.003, "x")
-        walls(shape, "door", a + 0.72 * wide, a + 0.9 * wide, 0, 0.7 * top, 0.003, "x")
-        walls(shape, "fascia", a + 0.05 * wide, a + 0.95 * wide, 0.76 * top, 0.95 * top, 0.004, "x")
+        walls(shape, "shop", a + 0.1 * wide, a + 0.66 * wide, 0.12 * top, 0.72 * top, 0.003)
+        walls(shape, "door", a + 0.72 * wide, a + 0.9 * wide, 0, 0.7 * top, 0.003)
+        walls(shape, "fascia", a + 0.05 * wide, a + 0.95 * wide, 0.76 * top, 0.95 * top, 0.004)
         if i % 2:
             for s in (-1, 1):
                 edge = [(s * 0.5, a + 0.08 * wide, 0.77 * top), (s * 0.5, a + 0.68 * wide, 0.77 * top)]
                 low = [(s * 0.585, a + 0.68 * wide, 0.66 * top), (s * 0.585, a + 0.08 * wide, 0.66 * top)]
                 shape.face("awning", edge + low)
-    return walls(shape, "frame", -0.4, 0.4, 0.15 * top, 0.7 * top, 0.002, "y")
+    return shape
 
 
 def windows(shape, columns, rows, first, *, wide=0.52, high=0.56, sills=True):
@@ -91,9 +91,11 @@ def tower():
     shape = Shape().box("window", (0, 0, 0.5), (0.985, 0.985, 0.99))
     for k in range(13):
         ledge(shape, "wall", 0.085 + 0.075 * k, 0.03, 0.0)
-    for i in range(9):
+    for i in range(1, 8):
         a = -0.5 + i / 8
-        shape.box("wall", (0, 0.985 * a, 0.5), (1.012, 0.022, 1)).box("wall", (0.985 * a, 0, 0.5), (0.022, 1.012, 1))
+        shape.box("wall", (0, a, 0.5), (1.012, 0.022, 1)).box("wall", (a, 0, 0.5), (0.022, 1.012, 1))
+    for x in (-0.488, 0.488):
+        shape.box("wall", (x, -0.488, 0.5), (0.035, 0.035, 1)).box("wall", (x, 0.488, 0.5), (0.035, 0.035, 1))
     walls(shape, "shop", -0.44, 0.44, 0, 0.06, 0.002)
     return roof(shape, 0.01)
 

@@ -69,10 +69,9 @@ def blur(image, sigma):
     reach = int(3 * sigma) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
-    for axis in (0, 1):
-        padded = np.pad(image, [(reach, reach) if a == axis else (0, 0) for a in range(3)], mode="edge")
-        size = image.shape[axis]
-        image = sum(w * np.take(padded, range(k, k + size), axis=axis) for k, w in enumerate(kernel))
+    for _ in (0, 1):
+        padded = np.pad(image, [(reach, reach), (0, 0), (0, 0)], mode="edge")
+        image = sum(w * padded[k : k + len(image)] for k, w in enumerate(kernel)).swapaxes(0, 1)
     return image
 
 

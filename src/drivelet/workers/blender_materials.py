@@ -152,7 +152,7 @@ class Materials:
         long = vectors(tree, "MULTIPLY", place, (1.1, 0.05, 1.0))
         streaks = ramp(tree, noise(tree, long, 1.3, 3.0), 0.3, 0.7, 0.8, 1.22).outputs[0]
         grain = ramp(tree, noise(tree, place, 9.0, 3.0), 0.3, 0.7, 0.82, 1.18).outputs[0]
-        patch = ramp(tree, dice(tree, place, (2.6, 5.3, 9.0)), 0.93, 0.931, 1.0, 0.72).outputs[0]
+        patch = ramp(tree, dice(tree, place, (2.6, 5.3, 9.0)), 0.95, 0.951, 1.0, 0.84).outputs[0]
         return maths(tree, "MULTIPLY", maths(tree, "MULTIPLY", streaks, grain), patch)
 
     def _meadow(self, tree, place):
@@ -172,7 +172,7 @@ class Materials:
         )
 
     def _foliage(self, tree, place):
-        return ramp(tree, noise(tree, place, 2.5, 3.0), 0.3, 0.7, 0.45, 1.6).outputs[0]
+        return ramp(tree, noise(tree, place, 2.5, 3.0), 0.3, 0.7, 0.6, 1.4).outputs[0]
 
     def _worn(self, tree, place):
         """Road paint with worn spots."""
@@ -226,7 +226,7 @@ class Materials:
         self.fog.nodes["density"].outputs[0].default_value = world["fog_density"]
         self.fog.nodes["veil"].inputs["Color"].default_value = (*world["fog_color"], 1)
         for surface in self.wet:
-            surface.inputs["Roughness"].default_value = 0.7 - 0.58 * world["wet"]
+            surface.inputs["Roughness"].default_value = 0.7 - 0.5 * world["wet"]
             surface.inputs["Specular IOR Level"].default_value = 0.15 + 0.5 * world["wet"]
         for glow in self.windows:
             glow.inputs[1].default_value = world["window_glow"]

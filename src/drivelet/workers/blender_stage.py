@@ -7,7 +7,10 @@
 # folder, or <https://www.gnu.org/licenses/>) for details.
 #
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Blender scene: a pool of hidden objects that is built once, placed and lit for each record."""
+"""The Blender scene: a pool of objects that is built once; those of a record are placed, lit and in the scene.
+
+The others are outside it: Blender looks at every object of a scene for every frame, hidden ones too.
+"""
 
 import math
 import tempfile
@@ -20,10 +23,16 @@ from blender_meshes import ASSETS, NUMBERS, WORDS, text
 from blender_pixels import read_exr
 from blender_sky import Lights, Sky
 from blender_surfaces import BLANKS, SURFACES, corners, fill
+from mathutils import Matrix
+
+
+def matrix(member):
+    """Where an object without a parent stands; Blender's own matrix waits for an update of the whole scene."""
+    return Matrix.LocRotScale(member.location, member.rotation_euler, member.scale)
 
 
 class Stage:
-    """The Blender scene with its pool of hidden objects."""
+    """The Blender scene with its pool of objects."""
 
     def __init__(self, threads):
         bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -52,10 +61,7 @@ class Stage:
         self.points[name] = corners(mesh)
         self.pool[name] = []
         for k in range(count):
-            member = bpy.data.objects.new(f"{name}.{k:03d}", mesh)
-            member.hide_render = True
-            self.scene.collection.objects.link(member)
-            self.pool[name].append(member)
+            self.pool[name].append(bpy.data.objects.new(f"{name}.{k:03d}", mesh))
 
     def _settings(self, threads):
         scene, render, cycles = self.scene, self.scene.render, self.scene.cycles
@@ -90,9 +96,10 @@ class Stage:
             setattr(roots[root], attribute, value)
 
     def show(self, scene):
-        """Place everything that the scene names and hide the rest."""
+        """Place everything that the scene names and take out what the last one named."""
+        linked = self.scene.collection.objects
         for member in self.shown:
-            member.hide_render = True
+            linked.unlink(member)
             if member.data.name.split(".")[0] in SURFACES:
                 member.data.clear_geometry()
         used, self.shown = {}, []
@@ -111,7 +118,7 @@ class Stage:
             member.scale = part["scale"]
             member.color = (*part["color"], part.get("glow", 0.0))
             member.pass_index = part.get("index", 0)
-            member.hide_render = False
+            linked.link(member)
             self.shown.append(member)
         self._look(scene["camera"], scene["size"])
         self.materials.set(scene["world"])
@@ -136,10 +143,9 @@ class Stage:
 
     def project(self, scene):
         """Projected corners of each instance's parts: id -> Nx2 pixels (points behind the camera left out)."""
-        bpy.context.view_layer.update()
         width, height = scene["size"]
         focal = width / 2 / math.tan(math.radians(scene["camera"]["hfov"]) / 2)
-        view = np.array(self.camera.matrix_world.inverted())
+        view = np.array(matrix(self.camera).inverted())
         found = {}
         for part, member in zip(scene["parts"], self.shown, strict=True):
             if not part.get("index"):
@@ -147,7 +153,7 @@ class Stage:
             points = self.points[part["asset"]]
             if part["asset"] in SURFACES:
                 points = corners(member.data)
-            world = np.array(member.matrix_world)
+            world = np.array(matrix(member))
             seen = (points @ world[:3, :3].T + world[:3, 3]) @ view[:3, :3].T + view[:3, 3]
             seen = seen[seen[:, 2] < -0.2]
             if not len(seen):

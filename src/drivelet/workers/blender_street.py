@@ -58,15 +58,6 @@ def bollard():
     )
 
 
-def guard_rail():
-    """Four metres of rail on two posts, along y."""
-    shape = Shape().box("paint", (0, 0, 0.66), (0.04, 4.0, 0.12)).box("paint", (0, 0, 0.52), (0.04, 4.0, 0.1))
-    shape.box("trim", (0.03, 0, 0.6), (0.03, 4.0, 0.06))
-    for y in (-1.0, 1.0):
-        shape.box("trim", (0.09, y, 0.35), (0.1, 0.08, 0.7))
-    return shape
-
-
 def fence():
     """Pickets in a unit cube, along y."""
     shape = Shape().box("paint", (0, 0, 0.3), (0.3, 1, 0.08)).box("paint", (0, 0, 0.75), (0.3, 1, 0.08))
