@@ -33,7 +33,7 @@ def test_the_answers_stand_beneath_the_frame(tmp_path: Path) -> None:
 def test_every_frame_gets_an_overlay_beside_it(tmp_path: Path) -> None:
     write_render(tmp_path / "drives" / "000", 2)
     write_render(tmp_path / "drives" / "001", 1)
-    draw_overlays(tmp_path)
+    assert draw_overlays(tmp_path) == 3
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("overlay/*.png"))
     assert found == ["drives/000/overlay/000000.png", "drives/000/overlay/000001.png", "drives/001/overlay/000000.png"]
 

@@ -55,7 +55,7 @@ def render_command(wanted: Wanted, *, out: Path, plan: bool, coco: bool, overlay
     if coco:
         yield str(to_coco(out))
     if overlay:
-        yield str(draw_overlays(out))
+        yield f"{out}: {draw_overlays(out)} overlays beside the frames"
     if sheet:
         path, names = contact_sheet(out, seed=wanted.seed)
         yield f"{path}: {len(names)} frames drawn with seed {wanted.seed}: {' '.join(names)}"

@@ -23,19 +23,19 @@ OTHER_HUE = "#b0b0b0"
 SHEET_COLUMNS = 4
 
 
-def draw_overlays(folder: Path) -> Path:
-    """Write `overlay/NAME.png` for every frame of a render folder, or of its drives; return the last one's folder.
+def draw_overlays(folder: Path) -> int:
+    """Write `overlay/NAME.png` for every frame of a render folder, or of its drives; return how many there are.
 
     Raises:
         InputError: there are no rendered frames.
     """
-    last = folder
-    for image, record in rendered_frames(folder):
-        last = image.parent.parent / "overlay"
-        last.mkdir(exist_ok=True)
+    count = 0
+    for count, (image, record) in enumerate(rendered_frames(folder), start=1):
+        beside = image.parent.parent / "overlay"
+        beside.mkdir(exist_ok=True)
         with Image.open(image) as picture:
-            draw_overlay(picture, record).save(last / image.name)
-    return last
+            draw_overlay(picture, record).save(beside / image.name)
+    return count
 
 
 def draw_overlay(picture: Image.Image, record: Mapping[str, Any]) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import Any
 from drivelet.core.errors import InputError
 
 TABLE = "scenes.jsonl"
+NEEDED = {"image", "objects", "size"}
 
 
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:
@@ -21,9 +22,10 @@ def read_records(folder: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(stream, start=1):
             try:
                 record = json.loads(line)
-                record["image"], record["objects"], record["size"]
-            except (ValueError, TypeError, KeyError) as error:
-                raise InputError(f"{path} line {number}: no finished scene record; render into this folder") from error
+            except ValueError:
+                record = None
+            if not isinstance(record, dict) or not record.keys() >= NEEDED:
+                raise InputError(f"{path} line {number}: no finished scene record; render into this folder again")
             yield record
 
 

@@ -139,7 +139,11 @@ class Stage:
         self.show(scene)
         Path(self.scene.render.filepath).unlink(missing_ok=True)  # a full disk must not leave the last frame's pixels
         bpy.ops.render.render(write_still=True)
-        return read_exr(self.scene.render.filepath)
+        try:
+            return read_exr(self.scene.render.filepath)
+        except Exception as error:  # Blender says nothing of a disk that is full
+            path = self.scene.render.filepath
+            raise RuntimeError(f"{path} is missing or cut short: make room there, or set TMPDIR") from error
 
     def project(self, scene):
         """Projected corners of each instance's parts: id -> Nx2 pixels (points behind the camera left out)."""
