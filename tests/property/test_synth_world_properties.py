@@ -1,6 +1,7 @@
 """Invariants of every scene of the world edition."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from drivelet.synth.scene import CONE_RANGE, sample_scene
 
 seeds, frames = st.integers(0, 2**31), st.integers(0, 10**6)
 KINDS = tuple(world().roads)
+BLANKS = 64
+"""How many meshes of each kind the worker has to make for one scene."""
 SOLID = ("cone", "drum", "channeliser", "car", "truck", "bus", "person", "cyclist")
 
 
@@ -29,6 +32,8 @@ def test_world_scenes_are_valid_data(seed: int, index: int) -> None:
     assert ids == list(range(1, len(ids) + 1))
     assert {part["index"] for part in scene["parts"]} <= {0, *ids}
     assert all(0.0 <= channel <= 1.0 for part in scene["parts"] for channel in part["color"])
+    assets = Counter(part["asset"] for part in scene["parts"])
+    assert max(assets["sweep"], assets["patch"]) <= BLANKS
     assert all({"s", "d"} <= item.keys() for item in scene["objects"])
 
 

@@ -129,7 +129,8 @@ def arrows(b: Builder, road: Road, d: float, s: float, ways: str) -> None:
     for way in ways:
         shape = ARROW if way == "S" else TURN
         side = -1 if way == "L" else 1
-        points = [road.place(d + side * x - (0.2 * side if way != "S" else 0), s + y, LINE) for x, y in shape]
+        shift = 0.0 if len(ways) > 1 else -0.2 * side * (way != "S")  # a lone turn arrow is centred; shafts coincide
+        points = [road.place(d + side * x + shift, s + y, LINE) for x, y in shape]
         b.patch(points, WHITE)
 
 
