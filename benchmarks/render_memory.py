@@ -52,9 +52,10 @@ def watch(frames: Path, every: int, samples: list[tuple[int, float, float]], sto
     wanted = every
     while not stop.wait(POLL_S):
         count = len(list(frames.glob("*.png"))) if frames.is_dir() else 0
-        if count >= wanted:
+        parent, workers = memory()
+        if count >= wanted and workers:  # after the last frame there is no worker any more
             wanted = count - count % every + every
-            samples.append((count, *memory()))
+            samples.append((count, parent, workers))
             print("frames {:6d}   parent {:7.1f} MB   workers {:7.1f} MB".format(*samples[-1]), flush=True)
 
 
