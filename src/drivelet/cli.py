@@ -213,26 +213,30 @@ def mine(
     )  # fmt: skip
 
 
-@command("drivelet render --out out/render --num-frames 100 --seed 7 --workers 2")
+@command("drivelet render --out out/render --num-frames 100 --seed 7 --workers 2 --coco --sheet")
 @OUT
 @click.option("--num-frames", type=click.IntRange(1), default=None, help="Labelled frames to render.")
 @click.option("--num-drives", type=click.IntRange(1), default=None, help="Short drives to render instead.")
+@click.option("--scenes", type=PathArg, default=None, help="Scene records to render instead, as --plan writes them.")
+@click.option(
+    "--domain", type=click.Choice(["full", "narrow", "world"]), default=None, help="What is drawn; full by default."
+)
+@click.option("--recipe", default=None, metavar="NAME", help="Draw rare scenes of the world: night_red_occluded ...")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Blender processes.")
-def render(out: Path, num_frames: int | None, num_drives: int | None, seed: int, workers: int) -> None:
-    """Render labelled frames or drives with Blender; frame i depends on the seed and i alone."""
-    from drivelet import tasks
-    from drivelet.synth.drive_sim import DriveConfig, render_drives
-    from drivelet.synth.render import RenderConfig, render_frames
+@click.option("--plan", is_flag=True, help="Only write the frames' scene records, to OUT/plan.jsonl.")
+@click.option("--coco", is_flag=True, help="Also write OUT/coco.json: boxes, categories and attributes.")
+@click.option("--overlay", is_flag=True, help="Also draw boxes, ids, distances and answers on copies of the frames.")
+@click.option("--sheet", is_flag=True, help="Also write OUT/sheet.jpg: 24 frames drawn with the seed.")
+def render(out: Path, plan: bool, coco: bool, overlay: bool, sheet: bool, **wanted: Any) -> None:
+    """Render labelled frames or drives with Blender; frame i depends on the seed and i alone.
 
-    if (num_frames is None) == (num_drives is None):
-        raise InputError("render: give either --num-frames N or --num-drives N")
-    if num_frames is not None:
-        done = render_frames(RenderConfig(num_frames=num_frames, seed=seed, workers=workers), gold=tasks.gold, out=out)
-    else:
-        config = DriveConfig(num_drives=num_drives or 1, seed=seed, workers=workers)
-        done = render_drives(config, gold=tasks.gold, out=out)
-    click.echo(done)
+    A second call keeps what is finished and goes on, also after a crash or a full disk.
+    """
+    from drivelet.recipes.rendering import Wanted, render_command
+
+    for line in render_command(Wanted(**wanted), out=out, plan=plan, coco=coco, overlay=overlay, sheet=sheet):
+        click.echo(line)
 
 
 @command("drivelet paint --out out/paint --world out/render")

@@ -89,7 +89,7 @@ def test_pixels_depend_on_the_scene_alone(rendered: Path, tmp_path: Path) -> Non
 
 def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
     scenes = [sample_scene(9, i, narrow(), size=(96, 64)) for i in range(3)]
-    jobs = frame_jobs(scenes, tmp_path)
+    jobs = list(frame_jobs(scenes, tmp_path))
     finished = blender.render(jobs, log=tmp_path / "blender.log")
     next(finished)
     for child in psutil.Process().children(recursive=True):

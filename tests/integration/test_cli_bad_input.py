@@ -58,6 +58,7 @@ def model_without(tiny_folder: Path, *patterns: str) -> Path:
         "prompts show nowhere",
         "paint --painter nowhere --out out",
         "report nowhere",
+        "render --scenes nowhere --out out",
         "run tiny --drives nowhere --out out",
         "run tiny --images nowhere --out out",
     ],
@@ -190,6 +191,13 @@ def test_predict_refuses_text_under_any_name(refuse: Refuse, tiny_folder: Path, 
         ("render --out out --num-frames many", "'many' is not a valid integer"),
         ("render --out out --num-frames 0", "0 is not in the range x>=1"),
         ("render --out out", "render: give either --num-frames N or --num-drives N"),
+        ("render --out out --num-frames 2 --scenes a", "render: give either --num-frames N or --num-drives"),
+        ("render --out out --num-frames 1 --domain moon", "'moon' is not one of 'full', 'narrow', 'world'"),
+        ("render --out out --num-drives 1 --recipe night", "render: --recipe draws frames of the world domain"),
+        ("render --out out --num-frames 1 --recipe night --domain full", "render: --recipe draws frames of the world"),
+        ("render --out out --num-frames 1 --recipe nothing", "recipe 'nothing' is none of "),
+        ("render --out out --scenes a --domain full", "render: --scenes names every scene itself; leave --domain out"),
+        ("render --out out --num-drives 1 --plan", "render: --plan writes the scenes of --num-frames N; give that"),
         ("render --num-frames 2", "Missing option '--out'; see `drivelet render --help`"),
         ("quantise model --data d --out out --bits 5", "'5' is not one of '4', '8'"),
         ("predict model a.png --out p.jsonl --tasks cones", "--tasks cones: no such task or field; known are"),
@@ -203,6 +211,15 @@ def test_a_missing_blender_is_named(refuse: Refuse, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DRIVELET_BLENDER", "/nowhere/python")
     line = refuse("render", "--num-frames", "1", "--out", "out")
     assert line == "DRIVELET_BLENDER=/nowhere/python: no such program; name a Python with bpy, or blender"
+
+
+def test_a_bad_scene_file_is_named_before_blender_starts(refuse: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVELET_BLENDER", "/nowhere/python")
+    Path("scenes.jsonl").write_text('{"id": "a", "camera": 3}\n')
+    line = refuse("render", "--scenes", "scenes.jsonl", "--out", "out")
+    assert line.startswith("scenes.jsonl line 1: ")
+    assert line.endswith("; correct the scene")
+    assert not Path("out").exists()
 
 
 def test_an_out_folder_that_is_a_file_is_named(refuse: Refuse) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivelet.synth.course import TrialConfig, plan_drive
+from drivelet.synth.course import RulesConfig, TrialConfig, everyday_rules, plan_drive
 from drivelet.synth.domain import full
 from drivelet.synth.drive_sim import DriveConfig, drive_scenes
-from drivelet.synth.ego import CONE_SPEED_MPS, SENSOR_HEADER, drive_motion, lamp_at, swung, write_imu
+from drivelet.synth.ego import BUMPERS_M, CONE_SPEED_MPS, Ahead, drive_motion, lamp_at, swung
+from drivelet.synth.imu import SENSOR_HEADER, SPREADS, ImuConfig, cheap_imu, write_imu
 
 RED = (("red", 99.0),)
 HARD = TrialConfig(
@@ -20,7 +21,9 @@ HARD = TrialConfig(
 
 def course(config, index):
     size = (config.width, config.height)
-    return plan_drive(config.seed, index, config.domain, config.trials, size=size, seconds=config.seconds)
+    return plan_drive(
+        config.seed, index, config.domain, config.trials, size=size, seconds=config.seconds, rules=config.rules
+    )
 
 
 def test_lamp_phases_follow_each_other_and_the_last_lasts() -> None:
@@ -33,27 +36,27 @@ def test_lamp_phases_follow_each_other_and_the_last_lasts() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_ego_stops_before_the_line_at_red(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    motion = drive_motion(rng, program=RED, stop_y=45.0, slow=None, seconds=15.0)
+    motion = drive_motion(rng, Ahead(program=RED, stop_y=45.0), seconds=15.0)
     assert motion.speed[-1] == 0.0
     assert 40.0 < motion.y[-1] < 45.0
     assert motion.acceleration.min() > -40.0
 
 
 def test_the_ego_passes_at_green_and_slows_at_cones() -> None:
-    green = drive_motion(np.random.default_rng(1), program=(("green", 99.0),), stop_y=40.0, slow=None, seconds=10.0)
+    green = drive_motion(np.random.default_rng(1), Ahead(program=(("green", 99.0),), stop_y=40.0), seconds=10.0)
     assert green.y[-1] > 60.0
-    coned = drive_motion(np.random.default_rng(1), program=None, stop_y=None, slow=(25.0, 40.0), seconds=10.0)
+    coned = drive_motion(np.random.default_rng(1), Ahead(slow=(25.0, 40.0)), seconds=10.0)
     inside = coned.speed[(coned.y > 28.0) & (coned.y < 38.0)]
     assert inside.max() < CONE_SPEED_MPS + 1.5
 
 
 def test_position_is_the_integral_of_speed() -> None:
-    motion = drive_motion(np.random.default_rng(2), program=RED, stop_y=45.0, slow=None, seconds=8.0)
+    motion = drive_motion(np.random.default_rng(2), Ahead(program=RED, stop_y=45.0), seconds=8.0)
     assert np.allclose(np.cumsum(motion.speed)[:-1] * 0.01, motion.y[1:])
 
 
 def test_imu_file_has_the_header_and_readings_near_the_truth(tmp_path: Path) -> None:
-    motion = drive_motion(np.random.default_rng(3), program=RED, stop_y=45.0, slow=None, seconds=8.0)
+    motion = drive_motion(np.random.default_rng(3), Ahead(program=RED, stop_y=45.0), seconds=8.0)
     write_imu(tmp_path / "sensors.csv", motion, np.random.default_rng(4))
     with (tmp_path / "sensors.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.reader(stream))
@@ -100,7 +103,7 @@ def test_crossing_trucks_pass_the_line_of_sight_while_the_car_stands() -> None:
 
 def test_a_swing_turns_both_ways_and_comes_back() -> None:
     rng = np.random.default_rng(0)
-    motion = drive_motion(rng, program=None, stop_y=None, slow=None, seconds=12.0)
+    motion = drive_motion(rng, Ahead(), seconds=12.0)
     turned = swung(motion, np.random.default_rng(1))
     yaw_rate = np.gradient(turned.yaw, 0.01)
     assert yaw_rate.max() > 0.04
@@ -119,9 +122,118 @@ def test_a_blink_darkens_single_frames_and_leaves_the_true_state() -> None:
 
 
 def test_the_sensors_clock_is_off_by_the_offset(tmp_path: Path) -> None:
-    motion = drive_motion(np.random.default_rng(3), program=RED, stop_y=45.0, slow=None, seconds=8.0)
+    motion = drive_motion(np.random.default_rng(3), Ahead(program=RED, stop_y=45.0), seconds=8.0)
     write_imu(tmp_path / "a.csv", motion, np.random.default_rng(4))
     write_imu(tmp_path / "b.csv", motion, np.random.default_rng(4), offset_s=0.5)
     a, b = (np.loadtxt(tmp_path / name, delimiter=",", skiprows=1) for name in ("a.csv", "b.csv"))
     assert np.allclose(a[:, 0] - b[:, 0], 0.5)
     assert np.array_equal(a[:, 1:], b[:, 1:])
+
+
+def test_at_a_stop_sign_the_ego_halts_before_the_line_and_goes_on() -> None:
+    motion = drive_motion(np.random.default_rng(3), Ahead(stop_y=40.0, halt=True), seconds=20.0)
+    standing = motion.y[motion.speed < 0.05]
+    assert 35.0 < standing[0] < 40.0
+    assert len(standing) * 0.01 > 1.4
+    assert motion.y[-1] > 60.0
+
+
+@pytest.mark.parametrize("place", [25.0, 60.0])
+def test_a_limit_is_kept_from_its_sign_on(place: float) -> None:
+    motion = drive_motion(np.random.default_rng(3), Ahead(limit=(place, 4.0)), seconds=20.0)
+    assert motion.y[-1] > place
+    assert motion.speed[motion.y < place].max() > 4.5, "before the sign it goes faster"
+    assert motion.speed[motion.y > place].max() < 4.2
+    assert motion.acceleration.min() > -4.01
+
+
+def with_rules(rules: RulesConfig) -> DriveConfig:
+    return DriveConfig(num_drives=1, seed=11, seconds=8.0, hz=2, rules=rules)
+
+
+def test_a_leader_is_followed_and_never_hit() -> None:
+    config, seen = with_rules(RulesConfig(leader=1.0)), 0
+    for index in range(12):
+        plan = course(config, index)
+        leader = next(mover for mover in plan.movers.values() if mover.along is not None)
+        gap = leader.along - BUMPERS_M - plan.motion.y
+        assert gap.min() > 0.5
+        alone = course(replace(config, rules=RulesConfig()), index)
+        seen += plan.motion.y[-1] < alone.motion.y[-1] - 5.0
+    assert seen, "in no drive did the leader hold the ego up"
+
+
+def test_a_leader_stands_in_every_frame_where_its_motion_puts_it() -> None:
+    config = with_rules(RulesConfig(leader=1.0))
+    scenes, _ = drive_scenes(config, 0)
+    number, mover = next((n, m) for n, m in course(config, 0).movers.items() if m.along is not None)
+    for scene in scenes:
+        leader = next(item for item in scene["objects"] if item["id"] == number)
+        assert leader["at"][1] == pytest.approx(mover.along[round(scene["t"] / 0.01)], abs=1e-3)
+        assert leader["at"][1] > scene["camera"]["at"][1]
+
+
+def test_rules_leave_drives_without_their_things_as_they_are() -> None:
+    changed = 0
+    for index in range(8):
+        plain, ruled = (drive_scenes(with_rules(rules), index)[0] for rules in (RulesConfig(), everyday_rules()))
+        same = [(o["id"], o["kind"], o["at"]) for o in ruled[0]["objects"]][: len(plain[0]["objects"])]
+        if len(plain[0]["objects"]) == len(ruled[0]["objects"]):
+            assert [(o["id"], o["kind"], o["at"]) for o in plain[0]["objects"]] == same
+        changed += plain != ruled
+    assert changed
+
+
+def test_a_stop_sign_stands_where_a_ruled_drive_has_no_light() -> None:
+    config = with_rules(RulesConfig(stop_signs=1.0))
+    plans = [course(config, index) for index in range(20)]
+    junctions = [plan for plan in plans if plan.base["setting"]["junction"]]
+    for plan in junctions:
+        stands = any(item["kind"] == "stop_sign" for _, objects in plan.states.values() for item in objects)
+        assert stands == plan.base["setting"]["junction"]["stop_sign"] == (plan.program is None)
+    assert {plan.program is None for plan in junctions} == {True, False}
+
+
+def readings(path: Path, motion, **options) -> np.ndarray:
+    write_imu(path, motion, np.random.default_rng(4), **options)
+    return np.loadtxt(path, delimiter=",", skiprows=1)
+
+
+def test_errors_that_are_off_leave_the_log_as_it_was(tmp_path: Path) -> None:
+    motion = drive_motion(np.random.default_rng(3), Ahead(), seconds=4.0)
+    plain = readings(tmp_path / "a.csv", motion)
+    off = readings(tmp_path / "b.csv", motion, imu=ImuConfig(), drift=np.random.default_rng(9))
+    assert np.array_equal(plain, off)
+
+
+def test_warming_moves_the_bias_in_proportion_and_is_logged(tmp_path: Path) -> None:
+    motion = drive_motion(np.random.default_rng(3), Ahead(), seconds=60.0)
+    warm = ImuConfig(warming_k=(10.0, 10.0))
+    cold = readings(tmp_path / "a.csv", motion)
+    hot = readings(tmp_path / "b.csv", motion, imu=warm, drift=np.random.default_rng(9))
+    header = (tmp_path / "b.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header.split(",") == [*SENSOR_HEADER, "temperature_c"]
+    rise = hot[:, 4] - hot[0, 4]
+    assert rise[-1] == pytest.approx(10 * (1 - np.exp(-3)), abs=0.01)
+    drift = hot[:, 2] - cold[:, 2]
+    assert abs(drift[-1]) > 1e-4
+    assert np.allclose(drift, drift[-1] * rise / rise[-1], atol=2e-4)
+
+
+def test_a_bias_walks_as_far_as_its_spread_says(tmp_path: Path) -> None:
+    motion = drive_motion(np.random.default_rng(3), Ahead(), seconds=16.0)
+    still = readings(tmp_path / "a.csv", motion)
+    ends = [
+        readings(tmp_path / "b.csv", motion, imu=ImuConfig(bias_walk=1.0), drift=np.random.default_rng(k))[-1, 3]
+        for k in range(40)
+    ]
+    spread = np.std(np.array(ends) - still[-1, 3])
+    assert spread == pytest.approx(SPREADS[2].walk * 4, rel=0.35)  # the square root of 16 s
+
+
+def test_the_wheels_speed_comes_in_steps(tmp_path: Path) -> None:
+    motion = drive_motion(np.random.default_rng(3), Ahead(), seconds=4.0)
+    speed = readings(tmp_path / "a.csv", motion, imu=cheap_imu(), drift=np.random.default_rng(1))[:, 1]
+    steps = speed / cheap_imu().speed_step_mps
+    assert np.allclose(steps, np.rint(steps), atol=1e-6)
+    assert len(np.unique(speed)) > 3

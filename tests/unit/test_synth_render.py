@@ -1,6 +1,5 @@
 """The render stage's own logic, the client's bookkeeping and the worker's pixel functions, without Blender."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -9,23 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import drivelet
 from drivelet.adapters import blender
 from drivelet.core.errors import InputError, MissingBackendError
 from drivelet.synth.domain import full
 from drivelet.synth.render import RenderConfig, label_rows, split_of
 from drivelet.synth.scene import sample_scene
+from worker_modules import worker_module
 
 
 @pytest.fixture(scope="module")
 def pixels() -> ModuleType:
-    """The worker's pixel functions: they need NumPy alone and are loaded from their file."""
-    path = Path(drivelet.__file__).parent / "workers" / "blender_pixels.py"
-    spec = importlib.util.spec_from_file_location("blender_pixels", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The worker's pixel functions."""
+    return worker_module("blender_pixels")
 
 
 def job(folder: Path, index: int = 0) -> blender.Job:
@@ -33,9 +27,12 @@ def job(folder: Path, index: int = 0) -> blender.Job:
     return blender.Job(scene=scene, image=folder / f"{index:06d}.png", labels=folder / f"{index:06d}.json")
 
 
+PNG = b"\x89PNG\r\n\x1a\n...IEND\xaeB`\x82"
+
+
 def finished(folder: Path, index: int = 0) -> blender.Job:
     done = job(folder, index)
-    done.image.write_bytes(b"png")
+    done.image.write_bytes(PNG)
     done.labels.write_text(json.dumps({"key": done.key, "objects": {}}), encoding="utf-8")
     return done
 
@@ -44,10 +41,17 @@ def test_a_job_is_done_only_when_both_files_stand_for_this_scene(tmp_path: Path)
     first = job(tmp_path)
     assert not first.done
     (tmp_path / "000000.png.partial").write_bytes(b"half")
-    first.labels.write_text(json.dumps({"key": first.key}), encoding="utf-8")
+    first.labels.write_text(json.dumps({"key": first.key, "objects": {}}), encoding="utf-8")
     assert not first.done, "the picture is only half written"
-    first.image.write_bytes(b"png")
+    first.image.write_bytes(PNG[:-3])
+    assert not first.done, "the picture was cut short"
+    first.image.write_bytes(PNG)
     assert first.done
+    whole = first.labels.read_text(encoding="utf-8")
+    for half in ("", whole[: len(whole) // 2], "[]", json.dumps({"key": first.key})):
+        first.labels.write_text(half, encoding="utf-8")
+        assert not first.done, "the labels are not whole"
+    first.labels.write_text(whole, encoding="utf-8")
     other = blender.Job(scene=sample_scene(2, 0, full()), image=first.image, labels=first.labels)
     assert not other.done, "the files belong to another scene"
 
@@ -55,7 +59,7 @@ def test_a_job_is_done_only_when_both_files_stand_for_this_scene(tmp_path: Path)
 def test_labels_make_a_row_for_each_frame_and_field(tmp_path: Path) -> None:
     jobs = [finished(tmp_path, 0), finished(tmp_path, 1)]
     gold = lambda record: {"cone.count": str(record["facts"]["cone_count_visible"]), "cone.in_path": "no"}  # noqa: E731
-    rows = label_rows(jobs, splits=["train", "val"], gold=gold, out=tmp_path)
+    rows = list(label_rows(jobs, splits=["train", "val"], gold=gold, out=tmp_path))
     assert [(row.task, row.label, row.split) for row in rows] == [
         ("cone.count", "0", "train"),
         ("cone.in_path", "no", "train"),
@@ -65,6 +69,7 @@ def test_labels_make_a_row_for_each_frame_and_field(tmp_path: Path) -> None:
     assert len({row.group for row in rows}) == 2
     records = [json.loads(line) for line in (tmp_path / "scenes.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [record["image"] for record in records] == ["000000.png", "000001.png"]
+    assert [record["gold"] for record in records] == [{"cone.count": "0", "cone.in_path": "no"}] * 2
 
 
 def test_splits_follow_the_shares_and_do_not_depend_on_the_number_of_frames() -> None:
@@ -125,7 +130,7 @@ def test_measure_counts_what_is_left_of_a_hidden_object(pixels: ModuleType) -> N
     assert found["3"]["pixels"] == 0 and found["3"]["box"] is None and found["3"]["area"] == 0.0
 
 
-def test_develop_keeps_black_black_and_clips_white(pixels: ModuleType) -> None:
+def test_develop_keeps_black_black_and_clips_white() -> None:
     world = {"exposure": 1.0, "bloom": 0.0, "streaks": 0, "noise": 0.0}
     linear = np.array([[[0.0, 0.0, 0.0], [0.2158605, 0.2158605, 0.2158605], [9.0, 9.0, 9.0]]])
-    assert pixels.develop(linear, world, 1).tolist() == [[[0] * 3, [128] * 3, [255] * 3]]
+    assert worker_module("blender_lens").develop(linear, world, 1).tolist() == [[[0] * 3, [128] * 3, [255] * 3]]

@@ -158,3 +158,40 @@ def test_thresholds_of_what_counts_as_seen() -> None:
     assert posted({"pixels": 64, "box": [5, 5, 13, 13], "area": 64.0}) is None, "too small to read"
     assert posted(large, visibility_m=20.0) is None, "lost in the fog"
     assert finish(scene, {})["facts"]["posted"] is None, "not in the picture"
+
+
+def test_lamps_that_govern_and_disagree_leave_it_unknown() -> None:
+    lamps = [thing("lamp", state=state, governing=True) for state in ("red", "green", "red")]
+    assert facts(SETTING, lamps)["governing_lamp"] == "unknown"
+    assert facts(SETTING, lamps[::2])["governing_lamp"] == "red"
+
+
+@pytest.mark.parametrize(
+    ("closure", "closed"),
+    [
+        ({"lane": 1, "start_m": 20.0, "end_m": 40.0}, [1]),
+        ({"lane": 1, "start_m": -5.0, "end_m": 3.0}, [1]),
+        ({"lane": 1, "start_m": -9.0, "end_m": 0.0}, []),
+        ({"lane": 1, "start_m": 60.1, "end_m": 90.0}, []),
+    ],
+)
+def test_a_closure_within_range_ahead_closes_its_lane(closure: dict[str, Any], closed: list[int]) -> None:
+    found = facts({**SETTING, "closures": [closure], "ego_lane": 1}, [])
+    assert found["closed_lanes"] == closed
+    assert found["lane_closed"] == bool(closed)
+    other = facts({**SETTING, "closures": [closure], "ego_lane": 0}, [])
+    assert not other["lane_closed"]
+
+
+def test_without_closures_no_lane_is_closed() -> None:
+    found = facts(SETTING, [])
+    assert (found["closed_lanes"], found["lane_closed"]) == ([], False)
+
+
+def test_the_amodal_box_is_kept_beside_the_visible_one() -> None:
+    scene = sample_scene(2, 4, full())
+    number = str(scene["objects"][0]["id"])
+    measures = {"pixels": 50, "box": [1, 2, 9, 8], "amodal": [0.5, 2.0, 12.0, 8.0], "area": 80.0}
+    record = finish(scene, {number: measures})
+    assert record["objects"][0]["amodal"] == [0.5, 2.0, 12.0, 8.0]
+    assert record["objects"][1]["amodal"] is None, "not in the picture"

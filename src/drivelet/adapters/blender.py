@@ -1,5 +1,6 @@
 """Client of the Blender worker: scene records in, whole image and label files out."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,8 +8,9 @@ import queue
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,18 +19,22 @@ from drivelet.core.errors import InputError, MissingBackendError
 WORKER = Path(__file__).resolve().parents[1] / "workers" / "blender_worker.py"
 ENVIRONMENT = "DRIVELET_BLENDER"
 ATTEMPTS = 3
+PNG_END = b"IEND\xaeB`\x82"
+FULL = f"[Errno {errno.ENOSPC}]"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One frame: an unrendered scene record and the two files to write.
 
-    `labels` is JSON `{"key", "objects": {instance id: {"pixels", "box", "amodal", "area"}}}`.
+    `labels` is JSON `{"key", "objects": {instance id: {"pixels", "box", "amodal", "area"}}}`. `cycles` overrides the
+    renderer's settings (see the worker), to measure what they cost; it does not enter the key.
     """
 
     scene: dict[str, Any]
     image: Path
     labels: Path
+    cycles: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -38,9 +44,24 @@ class Job:
     @property
     def done(self) -> bool:
         """Both files exist, whole, for this very scene; they are renamed into place, the labels first."""
-        if not (self.image.is_file() and self.labels.is_file()):
-            return False
-        return json.loads(self.labels.read_text(encoding="utf-8")).get("key") == self.key
+        return _is_whole(self.image) and _key_in(self.labels) == self.key
+
+
+def _is_whole(image: Path) -> bool:
+    """A PNG file that ends as one: a copy or a crash of the machine may have cut it short."""
+    if not image.is_file() or image.stat().st_size < len(PNG_END):
+        return False
+    with image.open("rb") as stream:
+        stream.seek(-len(PNG_END), os.SEEK_END)
+        return stream.read() == PNG_END
+
+
+def _key_in(labels: Path) -> str | None:
+    try:
+        found = json.loads(labels.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found.get("key") if isinstance(found, dict) and isinstance(found.get("objects"), dict) else None
 
 
 def find_blender() -> list[str]:
@@ -107,6 +128,10 @@ class _Worker:
         """Send one job; None where the process died over it."""
         assert self.process.stdin is not None
         request = {"scene": job.scene, "key": job.key, "image": str(job.image), "labels": str(job.labels)}
+        if job.cycles is not None:
+            request["cycles"] = dict(job.cycles)
+        # The labels are renamed first: an older picture beside them would be taken for theirs if the worker died now.
+        job.image.unlink(missing_ok=True)
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
@@ -130,7 +155,7 @@ class _Worker:
 
 
 def render(
-    jobs: Sequence[Job], *, log: Path, workers: int = 1, threads: int = 1, command: Sequence[str] | None = None
+    jobs: Iterable[Job], *, log: Path, workers: int = 1, threads: int = 1, command: Sequence[str] | None = None
 ) -> Iterator[Job]:
     """Render jobs on worker processes and yield each when its files are whole, in any order.
 
@@ -138,7 +163,7 @@ def render(
     on the number of workers or the order.
 
     Args:
-        jobs: what to render.
+        jobs: what to render; taken one by one as workers are free, so that they need not all be in memory.
         workers: processes.
         threads: render threads in each.
         log: file that collects Blender's own prints.
@@ -147,16 +172,17 @@ def render(
     Raises:
         MissingBackendError: Blender is not installed.
         InputError: a worker does not start, refuses a scene, or dies over the same scene three times.
+        OSError: the disk is full.
     """
-    if not jobs:
+    source = iter(jobs)
+    first = next(source, None)
+    if first is None:
         return
     start = list(command or find_blender())
-    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    for job in jobs:
-        waiting.put(job)
+    waiting = _Waiting(chain([first], source))
     results: queue.SimpleQueue[Job | Exception | None] = queue.SimpleQueue()
     stop = threading.Event()
-    count = max(1, min(workers, len(jobs)))
+    count = max(1, workers)
     with log.open("ab") as stream:
         crew = [
             threading.Thread(target=_serve, args=(start, threads, stream, waiting, results, stop)) for _ in range(count)
@@ -171,6 +197,17 @@ def render(
                 member.join()
 
 
+class _Waiting:
+    """Jobs that several threads take one by one."""
+
+    def __init__(self, jobs: Iterator[Job]) -> None:
+        self._jobs, self._lock = jobs, threading.Lock()
+
+    def take(self) -> Job | None:
+        with self._lock:
+            return next(self._jobs, None)
+
+
 def _collect(results: "queue.SimpleQueue[Job | Exception | None]", running: int) -> Iterator[Job]:
     while running:
         result = results.get()
@@ -182,14 +219,13 @@ def _collect(results: "queue.SimpleQueue[Job | Exception | None]", running: int)
             yield result
 
 
-def _serve(command: list[str], threads: int, log: IO[bytes], waiting: "queue.SimpleQueue[Job]",
+def _serve(command: list[str], threads: int, log: IO[bytes], waiting: _Waiting,
            results: "queue.SimpleQueue[Job | Exception | None]", stop: threading.Event) -> None:  # fmt: skip
     worker: _Worker | None = None
     try:
         while not stop.is_set():
-            try:
-                job = waiting.get_nowait()
-            except queue.Empty:
+            job = waiting.take()
+            if job is None:
                 break
             worker = _do(job, command, threads, log, worker)
             results.put(job)
@@ -207,6 +243,8 @@ def _do(job: Job, command: list[str], threads: int, log: IO[bytes], worker: _Wor
         reply = worker.ask(job)
         if reply is not None and "error" in reply:
             worker.close()
+            if FULL in str(reply["error"]):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.image))
             raise InputError(f"Blender worker refused {job.image.name}: {reply['error']}; see {log.name}")
         if reply is not None and job.done:
             return worker

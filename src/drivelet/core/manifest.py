@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def check_groups(rows: Iterable[Row], *, where: str) -> None:
             )
 
 
-def write_manifest(path: Path, rows: Sequence[Row]) -> None:
+def write_manifest(path: Path, rows: Iterable[Row]) -> None:
     """Write rows with image paths relative to the manifest's folder where they lie inside it, else absolute."""
     folder = path.parent.absolute()
     partial = path.with_suffix(".partial")

@@ -10,11 +10,12 @@ from drivelet.synth.road import Road
 
 
 def place_cones(
-    b: Builder, config: DomainConfig, road: Road, count: int, narrowing: bool, *, pattern: str | None = None
-) -> None:
+    b: Builder, config: DomainConfig, road: Road, count: int, narrowing: bool, *, pattern: str | None = None,
+    side: int | None = None,
+) -> None:  # fmt: skip
     """`count` cones in one of the patterns of work zones; narrowing ones stand inside the ego lane.
 
-    `pattern` (edge, roadside, pair, taper, gate, across) is drawn where it is not given.
+    `pattern` (edge, roadside, pair, taper, gate, across) and `side` (1 right, -1 left) are drawn where not given.
     """
     rng = b.rng
     if pattern is not None:
@@ -25,9 +26,11 @@ def place_cones(
         pattern = str(rng.choice(["edge", "roadside", "edge"] if count < 9 else ["edge", "roadside", "pair"]))
     tone: Color = (0.85, 0.16, 0.01) if rng.random() < 0.8 else (0.85, 0.1, 0.05)
     height = float(rng.uniform(0.65, 0.95))
-    for x, y in _spots(rng, config, road, count, pattern):
+    for x, y in _spots(rng, config, road, count, pattern, side):
         size = height * float(rng.uniform(0.96, 1.04))
         ground = 0.13 if abs(x) > road.half + 0.4 and road.area != "rural" else 0.01
+        if road.kind != "street":
+            ground = road.ground(x, y)
         index = b.object("cone", (x, y, 0), lane_offset=round(x - road.ego_x, 3))
         turn = float(rng.uniform(0, 90))
         b.part("cone_body", (x, y, ground), (size, size, size), tone, yaw=turn, glow=0.25 * b.retro, index=index)
@@ -35,13 +38,14 @@ def place_cones(
 
 
 def _spots(
-    rng: np.random.Generator, config: DomainConfig, road: Road, count: int, pattern: str
+    rng: np.random.Generator, config: DomainConfig, road: Road, count: int, pattern: str, given: int | None
 ) -> list[tuple[float, float]]:
     """Positions (x, y); evenly spaced in 1/y, so that they are spread evenly over the picture."""
     near, far = config.cone_m
     start = float(rng.uniform(near, near + 0.25 * (far - near)))
     stop = float(rng.uniform(min(start + 2.2 * count, far - 1), far)) if count > 2 else far
-    edge, side = road.lane_width / 2, 1 if rng.random() < 0.65 else -1
+    edge, drawn = road.lane_width / 2, 1 if rng.random() < 0.65 else -1
+    side = given or drawn
     spread = 1 / np.linspace(1 / start, 1 / stop, max(count, 2))[:count]
     if pattern == "roadside":
         lane = np.sort(rng.uniform(0.3, 4.0, count))

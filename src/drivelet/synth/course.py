@@ -5,17 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivelet.core.rng import generator
 from drivelet.synth import scenery, signs, traffic
 from drivelet.synth.build import Builder, pick
 from drivelet.synth.cones import place_cones
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.ego import Motion, Program, draw_program, drive_motion, swung
+from drivelet.synth.ego import STEP_S, Ahead, Leader, Motion, Program, draw_program, drive_motion, follow, swung
 from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
 from drivelet.synth.scene import RETRO, road_and_camera
 
 STANDING_MPS = 0.3
+MPS = {"km/h": 1 / 3.6, "mph": 0.44704}
 TRUCK_HEIGHT = 1.22
 """Scale that lifts the pool's truck to the 4.0 m that are legal in the EU (96/53/EC)."""
 
@@ -44,11 +46,43 @@ class TrialConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mover:
-    """A vehicle's velocity in the road frame (m/s), and where it is at the start, relative to where it was built."""
+class RulesConfig:
+    """The rules of the road that a drive meets beyond lights and cones; off by default.
 
-    velocity: tuple[float, float]
+    Attributes:
+        stop_signs: share of junctions without lights that have a stop sign: the ego halts, then goes.
+        leader: share of drives with a slower vehicle ahead, which heeds lights, signs and cones too.
+        keep_limit: the ego keeps to the posted limit from its sign on.
+    """
+
+    stop_signs: float = 0.0
+    leader: float = 0.0
+    keep_limit: bool = False
+
+
+def everyday_rules() -> RulesConfig:
+    """What an hour in town holds."""
+    return RulesConfig(stop_signs=0.7, leader=0.35, keep_limit=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mover:
+    """How a vehicle moves in the road frame, relative to where it was built.
+
+    Attributes:
+        velocity: in m/s.
+        start: where it is at the start.
+        along: how far it has come along the road at every step of the simulation, if not with constant velocity.
+    """
+
+    velocity: tuple[float, float] = (0.0, 0.0)
     start: tuple[float, float] = (0.0, 0.0)
+    along: NDArray[np.float64] | None = None
+
+    def shift(self, t: float) -> tuple[float, float]:
+        """Return how far right and ahead it is at time `t`."""
+        x, y = (self.start[axis] + self.velocity[axis] * t for axis in (0, 1))
+        return x, y if self.along is None else y + float(self.along[round(t / STEP_S)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +107,9 @@ class Course:
 
 
 def plan_drive(
-    seed: int, index: int, domain: DomainConfig, trials: TrialConfig, *, size: tuple[int, int], seconds: float
-) -> Course:
+    seed: int, index: int, domain: DomainConfig, trials: TrialConfig, *, size: tuple[int, int], seconds: float,
+    rules: RulesConfig = RulesConfig(),
+) -> Course:  # fmt: skip
     """Draw drive `index`: its road, light program, cones, vehicles and the ego's motion."""
     rng, hard = generator(seed, "drive", index), generator(seed, "trials", index)
     domain = replace(domain, cone_m=(16.0, 42.0), sign_px=(9.0, 15.0), sign_far=0.0)
@@ -104,7 +139,10 @@ def plan_drive(
             "ego_x": round(road.ego_x, 3), "lane_width": round(road.lane_width, 3),
         },
     }  # fmt: skip
-    motion = drive_motion(rng, program=program, stop_y=stop if junction else None, slow=slow, seconds=seconds)
+    ahead = Ahead(program=program, stop_y=stop if junction else None, slow=slow)
+    ahead, leading = _rules(generator(seed, "drive rules", index), rules, b, road, ahead, junction, seconds)
+    movers |= leading
+    motion = drive_motion(rng, ahead, seconds=seconds)
     if hard.random() < trials.swings:
         motion = swung(motion, hard)
     signal_y = stop + 0.8
@@ -123,6 +161,40 @@ def plan_drive(
             traffic.signals(lit, domain, road, state, mount, signal_y, others=False)
         states[state] = (lit.parts, lit.objects)
     return Course(base=base, states=states, movers=movers, program=program, motion=motion, blinks=blinks)
+
+
+def _rules(
+    rng: np.random.Generator, rules: RulesConfig, b: Builder, road: Road, ahead: Ahead,
+    junction: dict[str, Any] | None, seconds: float,
+) -> tuple[Ahead, dict[int, Mover]]:  # fmt: skip
+    """Put a stop sign and a leader on the road by a stream of their own, and say what the ego must heed."""
+    sign, lead = rng.random(2)
+    usual, b.rng = b.rng, rng
+    if junction and ahead.program is None and sign < rules.stop_signs:
+        junction["stop_sign"] = True
+        signs.stop_sign(b, road, junction["stop_y"])
+        ahead = replace(ahead, halt=True)
+    posted = [item for item in b.objects if item["kind"] == "speed_sign"]
+    if posted and rules.keep_limit:
+        ahead = replace(ahead, limit=(posted[0]["at"][1], posted[0]["value"] * MPS[posted[0]["unit"]]))
+    movers = {}
+    if lead < rules.leader:
+        leader = _leader(rng, ahead, seconds)
+        scenery.vehicle(b, road.ego_x, 0.0, yaw=0.0)
+        movers[b.objects[-1]["id"]] = Mover(along=leader.y)
+        ahead = replace(ahead, leader=leader)
+    b.rng = usual
+    return ahead, movers
+
+
+def _leader(rng: np.random.Generator, ahead: Ahead, seconds: float) -> Leader:
+    """A vehicle that begins before the stop line; it halts with its front, not its middle, behind it."""
+    start = float(rng.uniform(20.0, 34.0))
+    if ahead.stop_y is not None:
+        start = min(start, ahead.stop_y - 8.0)
+        ahead = replace(ahead, stop_y=ahead.stop_y - 0.5)
+    _, y, speed, _ = follow(ahead, float(rng.uniform(4.5, 7.5)), start, seconds=seconds)
+    return Leader(y=y, speed=speed)
 
 
 def _junction(rng: np.random.Generator, stop: float, lamp: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a renderer's scenes are drawn from: the narrow and the full domain as plain data."""
+"""What a renderer's scenes are drawn from: the narrow, the full and the world domain as plain data."""
 
 from dataclasses import dataclass, field
 
@@ -15,11 +15,12 @@ class DomainConfig:
         name: goes into every scene record.
         light: day, dusk, night.
         weather: clear, overcast, fog, rain.
-        region: eu (ring signs in km/h, white centre line) or us (plates in mph, yellow centre line).
+        region: eu (ring signs in km/h, white centre line), us (plates in mph, yellow centre line) or cn (ring signs in
+            km/h, yellow centre line).
         area: urban, suburban, rural.
         lanes: lanes in each direction: "1", "2", "3".
         lamp: state of the governing light, or none.
-        mount: how lights are mounted: pole, mast, wire.
+        mount: how lights are mounted: pole, mast, wire, overhead (a bridge of lattice; on roads of the world edition).
         cones: classes of the cone count; `cones_in_path` is the share of coned scenes that narrow the ego lane.
         posted: probability that a speed sign stands there; its value is uniform over the region's values.
         lamp_m: distance of the governing light in metres; `lamp_far` is the share drawn from beyond the range.
@@ -28,6 +29,22 @@ class DomainConfig:
         extra_heads: probability of lights that do not govern the ego lane.
         traffic: mean number of other vehicles.
         distractors: probability of each kind of thing that resembles a target (other signs, rear lights, workers).
+        roads: kinds of road: street (straight, with or without a crossing street), straight, curve, tee, cross,
+            roundabout, highway, ramp, crest.
+        curve_m: radius of a curve in a town, in metres; suburban ones are 1.5 times as wide, rural ones 2.5 times.
+        closures: share of coned scenes, on roads of two lanes or more, whose cones close a lane with a taper.
+        channelisers: weights of what stands beside the cones of a closure: none, drums, posts, barrier.
+        occluders: probability of a truck or van that hides a part of the governing light or the speed sign.
+        signal_kinds: lamps of the governing light: ball, arrow_left, arrow_right, arrow_straight.
+        signal_layout: vertical, horizontal; empty: vertical, but for a few that hang.
+        flashing: probability that a governing yellow or red light flashes.
+        sign_styles: style of the signs: eu, us, cn; empty: the region's own.
+        plates: what a speed sign says: limit, end (of a limit), school, work_zone.
+        pedestrians, cyclists: mean numbers.
+        glare: probability of a low sun in view, on clear days and at dusk.
+        dirty_lens: probability of dirt or drops on the windscreen.
+        jpeg: range of the JPEG quality that the picture goes through; 100 means never compressed.
+        camera_noise: range of the factor on the sensor noise of the light.
     """
 
     name: str = "full"
@@ -55,6 +72,22 @@ class DomainConfig:
     extra_heads: float = 0.4
     traffic: float = 2.5
     distractors: float = 0.2
+    roads: dict[str, float] = field(default_factory=lambda: _even("street"))
+    curve_m: tuple[float, float] = (45.0, 140.0)
+    closures: float = 0.0
+    channelisers: dict[str, float] = field(default_factory=lambda: _even("none"))
+    occluders: float = 0.0
+    signal_kinds: dict[str, float] = field(default_factory=lambda: _even("ball"))
+    signal_layout: dict[str, float] = field(default_factory=dict)
+    flashing: float = 0.0
+    sign_styles: dict[str, float] = field(default_factory=dict)
+    plates: dict[str, float] = field(default_factory=lambda: _even("limit"))
+    pedestrians: float = 0.0
+    cyclists: float = 0.0
+    glare: float = 0.0
+    dirty_lens: float = 0.0
+    jpeg: tuple[int, int] = (100, 100)
+    camera_noise: tuple[float, float] = (0.4, 1.2)
 
 
 def full() -> DomainConfig:
@@ -83,4 +116,37 @@ def narrow() -> DomainConfig:
     )
 
 
-DOMAINS = {"full": full, "narrow": narrow}
+def world() -> DomainConfig:
+    """The second edition: all kinds of road and signal, three sign styles, people, closures, and a real camera."""
+    return DomainConfig(
+        name="world",
+        region=_even("eu", "us", "cn"),
+        roads={
+            "straight": 0.12,
+            "curve": 0.14,
+            "tee": 0.15,
+            "cross": 0.27,
+            "roundabout": 0.08,
+            "highway": 0.1,
+            "ramp": 0.06,
+            "crest": 0.08,
+        },
+        mount={"pole": 0.4, "mast": 0.35, "wire": 0.1, "overhead": 0.15},
+        lamp={"red": 0.25, "yellow": 0.21, "green": 0.25, "off": 0.11, "none": 0.18},
+        closures=0.5,
+        channelisers={"none": 0.4, "drums": 0.25, "posts": 0.15, "barrier": 0.2},
+        occluders=0.08,
+        signal_kinds={"ball": 0.7, "arrow_left": 0.1, "arrow_right": 0.08, "arrow_straight": 0.12},
+        signal_layout={"vertical": 0.8, "horizontal": 0.2},
+        flashing=0.08,
+        plates={"limit": 0.7, "end": 0.1, "school": 0.1, "work_zone": 0.1},
+        pedestrians=0.8,
+        cyclists=0.3,
+        glare=0.12,
+        dirty_lens=0.1,
+        jpeg=(60, 100),
+        camera_noise=(0.3, 2.0),
+    )
+
+
+DOMAINS = {"full": full, "narrow": narrow, "world": world}

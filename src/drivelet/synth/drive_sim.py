@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import av
 import numpy as np
 from PIL import Image
 
-from drivelet.adapters import blender
 from drivelet.core.flow import write_json
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth.course import Course, TrialConfig, plan_drive
+from drivelet.synth.course import Course, RulesConfig, TrialConfig, plan_drive
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.ego import STEP_S, Motion, lamp_at, write_imu
+from drivelet.synth.ego import STEP_S, Motion, lamp_at
+from drivelet.synth.imu import ImuConfig, write_imu
+from drivelet.synth.records import read_records
 from drivelet.synth.render import Gold, frame_jobs, label_rows, render_missing
+from drivelet.synth.truth import intersection_events, write_truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,8 @@ class DriveConfig:
         workers: Blender processes; they do not change a pixel.
         domain: what surroundings are drawn from; lights, signs and cones are placed for an approach.
         trials: what makes the drives hard to label.
+        rules: stop signs, a vehicle ahead, limits that are kept.
+        imu: how the sensors err beyond noise and a constant bias.
         val, test: shares of drives that go to these splits, by a hash of seed and drive.
     """
 
@@ -44,6 +49,8 @@ class DriveConfig:
     workers: int = 1
     domain: DomainConfig = field(default_factory=DomainConfig)
     trials: TrialConfig = field(default_factory=TrialConfig)
+    rules: RulesConfig = field(default_factory=RulesConfig)
+    imu: ImuConfig = field(default_factory=ImuConfig)
     val: float = 0.1
     test: float = 0.1
 
@@ -55,8 +62,9 @@ def drive_scenes(config: DriveConfig, index: int) -> tuple[list[dict[str, Any]],
     is the state of the light that governs the ego until it passes it, whether or not a frame shows it.
     """
     course = plan_drive(
-        config.seed, index, config.domain, config.trials, size=(config.width, config.height), seconds=config.seconds
-    )
+        config.seed, index, config.domain, config.trials, size=(config.width, config.height), seconds=config.seconds,
+        rules=config.rules,
+    )  # fmt: skip
     motion, scenes = course.motion, []
     dark = {int(t * config.hz) for t in course.blinks}
     for frame in range(int(config.seconds * config.hz)):
@@ -81,9 +89,8 @@ def _move_others(items: list[dict[str, Any]], course: Course, t: float) -> None:
     for item in items:
         mover = course.movers.get(item.get("index", item.get("id", 0)))
         if mover is not None:
-            for axis in (0, 1):
-                moved = item["at"][axis] + mover.start[axis] + mover.velocity[axis] * t
-                item["at"][axis] = round(moved, 4)
+            for axis, shift in enumerate(mover.shift(t)):
+                item["at"][axis] = round(item["at"][axis] + shift, 4)
 
 
 def _move_camera(scene: dict[str, Any], motion: Motion, k: int) -> None:
@@ -95,6 +102,9 @@ def _move_camera(scene: dict[str, Any], motion: Motion, k: int) -> None:
     if setting["junction"]:
         for name in ("stop_y", "end_y"):
             setting["junction"][name] = round(setting["junction"][name] - y, 3)
+    for closure in setting.get("closures", ()):
+        for name in ("start_m", "end_m"):
+            closure[name] = round(closure[name] - y, 3)
 
 
 def write_video(path: Path, images: list[Path], hz: int) -> None:
@@ -124,8 +134,8 @@ def render_drives(config: DriveConfig, *, gold: Gold, out: Path) -> Path:
         config: what to make.
         gold: computes every field's answer from a finished scene record.
         out: gets `drives/000/` and on, each with `video.mp4`, `sensors.csv` (50 Hz), `frames/`, `manifest.csv`
-            (gold for each frame and field; the drive is the group), `clock.json` (the sensors' true offset) and
-            `scenes.jsonl`, and `manifest.csv` over all.
+            (gold for each frame and field; the drive is the group), `clock.json` (the sensors' true offset),
+            `scenes.jsonl`, `events.json` and `truth.csv` (see `synth.truth`), and `manifest.csv` over all.
 
     Returns:
         The path of the manifest over all drives.
@@ -134,27 +144,37 @@ def render_drives(config: DriveConfig, *, gold: Gold, out: Path) -> Path:
         InputError: Blender is missing or refuses a scene.
     """
     folders = [out / "drives" / f"{i:03d}" for i in range(config.num_drives)]
-    plans = [drive_scenes(config, i) for i in range(config.num_drives)]
-    jobs = [frame_jobs(scenes, folder) for (scenes, _), folder in zip(plans, folders, strict=True)]
-    render_missing([job for some in jobs for job in some], workers=config.workers, log=out / "blender.log")
-    rows: list[Row] = []
-    for index, folder in enumerate(folders):
-        rows += _finish_drive(config, index, jobs[index], plans[index][1], gold, folder)
+    jobs = chain.from_iterable(frame_jobs(drive_scenes(config, i)[0], folder) for i, folder in enumerate(folders))
+    total = config.num_drives * int(config.seconds * config.hz)
+    render_missing(jobs, total=total, workers=config.workers, out=out)
+    rows = chain.from_iterable(_finish_drive(config, i, gold, folder) for i, folder in enumerate(folders))
     write_manifest(out / "manifest.csv", rows)
     return out / "manifest.csv"
 
 
-def _finish_drive(
-    config: DriveConfig, index: int, jobs: list[blender.Job], motion: Motion, gold: Gold, folder: Path
-) -> list[Row]:
+def _finish_drive(config: DriveConfig, index: int, gold: Gold, folder: Path) -> list[Row]:
+    scenes, motion = drive_scenes(config, index)
+    jobs = list(frame_jobs(scenes, folder))
     write_video(folder / "video.mp4", [job.image for job in jobs], config.hz)
-    rng, trials = generator(config.seed, "imu", index), config.trials
-    offset = float(generator(config.seed, "clock", index).uniform(*trials.clock_offset_s))
-    write_imu(folder / "sensors.csv", motion, rng, offset_s=offset, noise=trials.imu_noise)
-    write_json(folder / "clock.json", {"offset_s": round(offset, 4)})
+    write_sensors(folder, config, index, motion)
     draw = float(generator(config.seed, "drive split", index).random())
     split = "test" if draw < config.test else "val" if draw < config.test + config.val else "train"
     group = f"drive-{config.seed}-{index}"
-    rows = label_rows(jobs, splits=[split] * len(jobs), gold=gold, out=folder, group=group)
+    rows = list(label_rows(jobs, splits=[split] * len(jobs), gold=gold, out=folder, group=group))
+    records = list(read_records(folder))
+    events = intersection_events(records)
+    write_json(folder / "events.json", events)
+    write_truth(folder / "truth.csv", records, motion, events)
     write_manifest(folder / "manifest.csv", rows)
     return rows
+
+
+def write_sensors(folder: Path, config: DriveConfig, index: int, motion: Motion) -> None:
+    """Write `sensors.csv` and `clock.json` of a drive."""
+    trials = config.trials
+    offset = float(generator(config.seed, "clock", index).uniform(*trials.clock_offset_s))
+    write_imu(
+        folder / "sensors.csv", motion, generator(config.seed, "imu", index), offset_s=offset, noise=trials.imu_noise,
+        imu=config.imu, drift=generator(config.seed, "imu drift", index),
+    )  # fmt: skip
+    write_json(folder / "clock.json", {"offset_s": round(offset, 4)})

@@ -1,17 +1,17 @@
-"""The ego vehicle of a simulated drive: lamp programs, how it follows the road, what its sensors read."""
+"""The ego vehicle of a simulated drive: lamp programs, and how it follows road, rules and traffic."""
 
-import csv
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 STEP_S = 0.01
-IMU_HZ = 50
 CONE_SPEED_MPS = 5.5
-SENSOR_HEADER = ("timestamp_s", "speed_mps", "yaw_rate_radps", "acceleration_mps2")
+HALT_S = 1.5
+"""How long a driver stands at a stop sign."""
+BUMPERS_M = 4.2
+"""From the camera to the ego's front bumper, and from a leader's middle to its rear one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,34 +47,105 @@ def draw_program(rng: np.random.Generator, *, slow: float = 1.0) -> Program:
     return tuple((state, round(slow * float(rng.uniform(*seconds[state])), 2)) for state in order[start])
 
 
-def drive_motion(
-    rng: np.random.Generator, *, program: Program | None, stop_y: float | None, slow: tuple[float, float] | None,
-    seconds: float,
-) -> Motion:  # fmt: skip
-    """Follow the road: keep speed, brake for a red (or a yellow that leaves room), slow where cones narrow the lane.
+@dataclass(frozen=True, kw_only=True)
+class Leader:
+    """A vehicle ahead in the ego's lane: the place of its middle along the road and its speed at every step."""
 
-    Args:
-        rng: draws the cruising speed and the slow sideways wander.
+    y: NDArray[np.float64]
+    speed: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """What a driver heeds.
+
+    Attributes:
         program: the lamp's phases, or None.
         stop_y: where the stop line lies, or None.
         slow: the stretch that is driven at `CONE_SPEED_MPS`, or None.
+        halt: a stop sign stands at the stop line: halt for `HALT_S`, then go.
+        limit: where a speed limit begins and what it is in m/s, or None.
+        leader: the vehicle ahead, or None.
+    """
+
+    program: Program | None = None
+    stop_y: float | None = None
+    slow: tuple[float, float] | None = None
+    halt: bool = False
+    limit: tuple[float, float] | None = None
+    leader: Leader | None = None
+
+
+def drive_motion(rng: np.random.Generator, ahead: Ahead, *, seconds: float) -> Motion:
+    """Follow the road: keep speed, brake for a red (or a yellow that leaves room), slow where cones narrow the lane.
+
+    With the rules of `Ahead`, also halt at a stop sign, keep to a posted limit and follow a slower vehicle.
+
+    Args:
+        rng: draws the cruising speed and the slow sideways wander.
+        ahead: what lies on the road.
         seconds: length of the drive.
     """
+    cruise = float(rng.uniform(8.0, 13.0))
+    t, along, speeds, pushes = follow(ahead, cruise, 0.0, seconds=seconds)
+    width, period = float(rng.uniform(0.02, 0.15)), float(rng.uniform(5, 9))
+    x = width * np.sin(2 * math.pi * along / (period * cruise) + float(rng.uniform(0, 6)))
+    slope = np.gradient(x, STEP_S) / np.maximum(speeds, 1.0)
+    return Motion(t=t, y=along, x=x, speed=speeds, acceleration=pushes, yaw=-np.arctan(slope))
+
+
+def follow(
+    ahead: Ahead, cruise: float, start_y: float, *, seconds: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Drive along the road from `start_y` at up to `cruise`; return time, place, speed, acceleration at every step."""
     t = np.arange(0, seconds + STEP_S / 2, STEP_S)
-    cruise, y = float(rng.uniform(8.0, 13.0)), 0.0
-    v, places, speeds, pushes = cruise, [], [], []
-    for now in t:
-        state = lamp_at(program, float(now)) if program else "none"
-        a = _acceleration(v, y, cruise, state, stop_y, slow)
+    y, v, halted = start_y, _first_speed(ahead, cruise, start_y), 0.0
+    places, speeds, pushes = [], [], []
+    for k, now in enumerate(t):
+        state = lamp_at(ahead.program, float(now)) if ahead.program else "none"
+        if ahead.halt and halted < HALT_S:
+            state = "red"
+        a = _acceleration(v, y, cruise, state, ahead.stop_y, ahead.slow)
+        if ahead.halt or ahead.limit or ahead.leader:  # at rest the brakes give no acceleration
+            a = max(min(a, _under_limit(v, y, ahead.limit), _behind(v, y, ahead.leader, k)), -v / STEP_S)
+        if ahead.stop_y is not None and v < 0.05 and 0 < ahead.stop_y - y < 5.0:
+            halted += STEP_S
         places.append(y)
         speeds.append(v)
         pushes.append(a)
         y, v = y + v * STEP_S, max(v + a * STEP_S, 0.0)
-    width, period = float(rng.uniform(0.02, 0.15)), float(rng.uniform(5, 9))
-    along = np.array(places)
-    x = width * np.sin(2 * math.pi * along / (period * cruise) + float(rng.uniform(0, 6)))
-    slope = np.gradient(x, STEP_S) / np.maximum(np.array(speeds), 1.0)
-    return Motion(t=t, y=along, x=x, speed=np.array(speeds), acceleration=np.array(pushes), yaw=-np.arctan(slope))
+    return t, np.array(places), np.array(speeds), np.array(pushes)
+
+
+def _first_speed(ahead: Ahead, cruise: float, y: float) -> float:
+    """A speed from which limit and leader can still be met without an emergency."""
+    speeds = [cruise]
+    if ahead.limit:
+        speeds.append(math.sqrt(ahead.limit[1] ** 2 + 2 * 2.0 * max(ahead.limit[0] - y, 0.0)))
+    if ahead.leader:
+        speeds.append(float(ahead.leader.speed[0]) + 0.15 * (float(ahead.leader.y[0]) - y))
+    return min(speeds)
+
+
+def _under_limit(v: float, y: float, limit: tuple[float, float] | None) -> float:
+    """The highest acceleration that keeps to a limit, which is reached where it begins."""
+    if limit is None:
+        return math.inf
+    gap, wanted = limit[0] - y, 0.97 * limit[1]
+    if gap <= 0:
+        return float(np.clip(1.2 * (wanted - v), -4.0, 1.8))
+    need = (v * v - wanted * wanted) / (2 * max(gap, 0.05))
+    return -min(need, 4.0) if need > 1.5 else math.inf
+
+
+def _behind(v: float, y: float, leader: Leader | None, k: int) -> float:
+    """The acceleration of the Intelligent Driver Model behind a leader (Treiber et al. 2000, equations 3 and 4)."""
+    if leader is None:
+        return math.inf
+    strongest, comfortable, headway, least = 1.8, 2.5, 1.2, 2.0
+    gap = max(float(leader.y[k]) - BUMPERS_M - y, 0.1)
+    closing = v * (v - float(leader.speed[k])) / (2 * math.sqrt(strongest * comfortable))
+    return max(strongest * (1 - (max(least + headway * v + closing, least) / gap) ** 2), -8.0)
 
 
 def _acceleration(
@@ -105,27 +176,3 @@ def swung(motion: Motion, rng: np.random.Generator) -> Motion:
         x += reach * np.sin(math.pi * part) ** 2
         slope += reach * math.pi / length * np.sin(2 * math.pi * part)
     return replace(motion, x=x, yaw=-np.arctan(slope))
-
-
-def write_imu(
-    path: Path, motion: Motion, rng: np.random.Generator, *, offset_s: float = 0.0, noise: float = 1.0
-) -> None:
-    """Write 50 Hz sensor readings of a motion, with white noise and a constant bias on each.
-
-    Args:
-        offset_s: camera time minus sensor time; the log's times are those of the sensors' own clock.
-        noise: factor on noise and bias.
-    """
-    every = round(1 / IMU_HZ / STEP_S)
-    yaw_rate = np.gradient(motion.yaw, STEP_S)
-    spreads = ((0.05, 0.05), (0.004, 0.002), (0.12, 0.03))
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(SENSOR_HEADER)
-        columns = [motion.t[::every] - offset_s]
-        for truth, (sigma, bias) in zip((motion.speed, yaw_rate, motion.acceleration), spreads, strict=True):
-            values = truth[::every]
-            columns.append(values + float(rng.normal(0, noise * bias)) + rng.normal(0, noise * sigma, len(values)))
-        columns[1] = np.maximum(columns[1], 0.0)
-        for row in zip(*columns, strict=True):
-            writer.writerow([f"{value:.4f}" for value in row])

@@ -9,6 +9,16 @@ SEEN: dict[str, tuple[int, float]] = {
     "cone": (14, 0.25),
     "speed_sign": (56, 0.6),
     "stop_sign": (40, 0.5),
+    "yield_sign": (40, 0.5),
+    "end_sign": (56, 0.6),
+    "bus": (20, 0.1),
+    "cyclist": (20, 0.2),
+    "drum": (14, 0.25),
+    "channeliser": (10, 0.25),
+    "barrier": (30, 0.0),
+    "arrow_board": (40, 0.4),
+    "work_sign": (40, 0.5),
+    "yield_line": (24, 0.0),
     "cross_street": (60, 0.0),
     "crosswalk": (30, 0.0),
     "stop_line": (24, 0.0),
@@ -21,9 +31,14 @@ SEEN: dict[str, tuple[int, float]] = {
 The visible fraction is visible pixels / area of the projected convex hull: for a cone or a sign, whose own outline
 fills only a part of its hull, it stays below 1.
 """
+ANY_KIND = (20, 0.2)
+"""What holds for a kind that `SEEN` does not name."""
 IN_PATH_MARGIN_M = 0.2
 IN_PATH_RANGE_M = 45.0
 JUNCTION_RANGE_M = 60.0
+CLOSURE_RANGE_M = 60.0
+JUNCTION_KINDS = {"cross_street", "crosswalk", "stop_line", "stop_sign", "yield_line", "yield_sign"}
+"""By any of these a driver knows the junction."""
 SPEED_SIGN_HEIGHT_PX = 9
 FOG_RANGE = 0.7
 """Nothing beyond this share of the visibility counts as seen: the fog leaves it an eighth of its contrast."""
@@ -38,9 +53,11 @@ def finish(scene: Mapping[str, Any], measured: Mapping[str, Mapping[str, Any]]) 
         measured: instance id (as text) -> `pixels`, `box`, `amodal`, `area`, as the renderer measures them.
 
     Returns:
-        The record without `parts`, with `visible`, `box`, `pixels`, `visible_fraction` and `distance_m` on every
-        object, and `facts`, `text` (a caption) and `sensor`. A light counts for `governing_lamp` only if its lit
-        lamp is seen (a dark one: if its head is); lights that govern the ego lane always agree.
+        The record without `parts`, with `visible`, `box`, `amodal` (the box that it would have unobstructed, inside
+        the picture), `pixels`, `visible_fraction` and `distance_m` (over ground, from the camera) on every object, and
+        `facts`, `text` (a caption) and `sensor`. A light counts for `governing_lamp`
+        only if its lit lamp is seen (a dark one: if its head is); seen lamps that govern the ego lane and disagree make
+        it `unknown`.
     """
     reach = FOG_RANGE * scene["setting"]["visibility_m"]
     objects = [_seen(item, measured.get(str(item["id"]), {}), scene["camera"], reach) for item in scene["objects"]]
@@ -55,7 +72,7 @@ def finish(scene: Mapping[str, Any], measured: Mapping[str, Mapping[str, Any]]) 
 def _seen(item: Mapping[str, Any], found: Mapping[str, Any], camera: Mapping[str, Any], reach: float) -> dict[str, Any]:
     pixels, box = int(found.get("pixels", 0)), found.get("box")
     fraction = min(pixels / max(float(found.get("area", 0.0)), 1.0), 1.0)
-    least, share = SEEN[item["kind"]]
+    least, share = SEEN.get(item["kind"], ANY_KIND)
     x, y = item["at"][0] - camera["at"][0], item["at"][1] - camera["at"][1]
     distance = (x * x + y * y) ** 0.5
     visible = pixels >= least and fraction >= share and distance <= reach
@@ -65,6 +82,7 @@ def _seen(item: Mapping[str, Any], found: Mapping[str, Any], camera: Mapping[str
         **item,
         "visible": visible,
         "box": box,
+        "amodal": found.get("amodal"),
         "pixels": pixels,
         "visible_fraction": round(fraction, 3),
         "distance_m": round(distance, 2),
@@ -79,6 +97,7 @@ def facts(setting: Mapping[str, Any], objects: list[dict[str, Any]]) -> dict[str
     in_path = [c for c in cones if abs(c["lane_offset"]) < limit and 0 < c["distance_m"] < IN_PATH_RANGE_M]
     posted = [item for item in seen if item["kind"] == "speed_sign"]
     lamp = _governing_lamp(seen)
+    closed = closed_lanes(setting)
     return {
         "governing_lamp": lamp,
         "cone_count_visible": len(cones),
@@ -92,14 +111,25 @@ def facts(setting: Mapping[str, Any], objects: list[dict[str, Any]]) -> dict[str
         "fog": setting["weather"] == "fog",
         "light": setting["light"],
         "intersection": _intersection(setting, seen, lamp),
+        "closed_lanes": closed,
+        "lane_closed": setting.get("ego_lane") in closed,
         "speed_mps": setting["speed_mps"],
     }
+
+
+def closed_lanes(setting: Mapping[str, Any]) -> list[int]:
+    """The lanes of the ego's side that a closure of `setting.closures` blocks within `CLOSURE_RANGE_M` ahead.
+
+    A closure is `{"lane", "start_m", "end_m"}`, in metres ahead of the camera, lanes counted from the centre line.
+    """
+    ahead = [c for c in setting.get("closures", ()) if c["end_m"] > 0 and c["start_m"] <= CLOSURE_RANGE_M]
+    return sorted({int(c["lane"]) for c in ahead})
 
 
 def _governing_lamp(seen: list[dict[str, Any]]) -> str:
     lamps = [item["state"] for item in seen if item["kind"] == "lamp" and item["governing"] and item["facing"]]
     if lamps:
-        return lamps[0]
+        return lamps[0] if len(set(lamps)) == 1 else "unknown"
     heads = [i for i in seen if i["kind"] == "traffic_light" and i["governing"] and i["facing"]]
     return "off" if any(item["state"] == "off" for item in heads) else "none"
 
@@ -110,7 +140,7 @@ def _intersection(setting: Mapping[str, Any], seen: list[dict[str, Any]], lamp: 
     if junction is None or not 0 < junction["stop_y"] <= JUNCTION_RANGE_M:
         return "none"
     kinds = {item["kind"] for item in seen}
-    if not kinds & {"cross_street", "crosswalk", "stop_line", "stop_sign"} and lamp == "none":
+    if not kinds & JUNCTION_KINDS and lamp == "none":
         return "none"
     return "stop_required" if lamp in ("red", "yellow") or "stop_sign" in kinds else "ahead"
 
@@ -120,7 +150,8 @@ def describe(found: Mapping[str, Any]) -> str:
     things = []
     if found["governing_lamp"] != "none":
         lamp = found["governing_lamp"]
-        things.append("a traffic light that is off" if lamp == "off" else f"a {lamp} traffic light")
+        words = {"off": "a traffic light that is off", "unknown": "traffic lights that disagree"}
+        things.append(words.get(lamp, f"a {lamp} traffic light"))
     if found["cone_count_visible"]:
         count = found["cone_count_visible"]
         things.append(f"{count} traffic cone{'s' * (count > 1)}{' in the lane' if found['cones_in_path'] else ''}")

@@ -1,7 +1,7 @@
 """The render stage: scenes to frames with exact labels."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from drivelet.core.progress import track
 from drivelet.core.rng import generator
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.facts import finish
+from drivelet.synth.narrate import describe_scene
 from drivelet.synth.scene import sample_scene
 
 Gold = Callable[[Mapping[str, Any]], Mapping[str, str]]
@@ -23,7 +24,7 @@ FIELD_KINDS: dict[str, tuple[str, ...]] = {
     "traffic_light": ("lamp", "traffic_light"),
     "cone": ("cone",),
     "speed_limit": ("speed_sign",),
-    "intersection": ("stop_sign", "stop_line", "crosswalk", "cross_street"),
+    "intersection": ("stop_sign", "stop_line", "crosswalk", "cross_street", "yield_sign", "yield_line"),
 }
 
 
@@ -57,7 +58,8 @@ def render_frames(config: RenderConfig, *, gold: Gold, out: Path) -> Path:
         config: what to render.
         gold: computes every field's answer from a finished scene record.
         out: gets `frames/000000.png` and on, `manifest.csv` (a row for each frame and field), `scenes.jsonl` (a
-            finished scene record for each frame) and `labels/` (what the renderer measured).
+            finished scene record for each frame, with `description` and `gold`) and `labels/` (what the renderer
+            measured).
 
     Returns:
         The manifest's path.
@@ -66,30 +68,52 @@ def render_frames(config: RenderConfig, *, gold: Gold, out: Path) -> Path:
         InputError: Blender is missing or refuses a scene.
     """
     size = (config.width, config.height)
-    scenes = [sample_scene(config.seed, i, config.domain, size=size) for i in range(config.num_frames)]
-    jobs = frame_jobs(scenes, out)
-    splits = [split_of(config, i) for i in range(config.num_frames)]
-    render_missing(jobs, workers=config.workers, log=out / "blender.log")
-    write_manifest(out / "manifest.csv", label_rows(jobs, splits=splits, gold=gold, out=out))
+    return render_scenes(
+        lambda i: sample_scene(config.seed, i, config.domain, size=size), config.num_frames,
+        split_at=lambda i: split_of(config, i), workers=config.workers, gold=gold, out=out,
+    )  # fmt: skip
+
+
+def render_scenes(
+    scene_at: Callable[[int], dict[str, Any]], count: int, *, split_at: Callable[[int], str], workers: int, gold: Gold,
+    out: Path,
+) -> Path:  # fmt: skip
+    """Render the scenes `scene_at(0)` to `scene_at(count - 1)` as `render_frames` does; none is kept in memory."""
+
+    def jobs() -> Iterator[blender.Job]:
+        return frame_jobs(map(scene_at, range(count)), out)
+
+    render_missing(jobs(), total=count, workers=workers, out=out)
+    rows = label_rows(jobs(), splits=map(split_at, range(count)), gold=gold, out=out)
+    write_manifest(out / "manifest.csv", rows)
     return out / "manifest.csv"
 
 
-def render_missing(jobs: Sequence[blender.Job], *, workers: int, log: Path) -> None:
-    """Render those jobs whose files are not there yet, beneath a progress bar."""
-    missing = [job for job in jobs if not job.done]
-    finished = blender.render(missing, workers=workers, log=log)
-    for _ in track(finished, total=len(missing), what="render"):
+def render_missing(jobs: Iterable[blender.Job], *, total: int, workers: int, out: Path) -> None:
+    """Render those jobs whose files are not there yet, beneath a progress bar; `out/blender.log` is Blender's."""
+    finished = blender.render(_missing(jobs, out), workers=workers, log=out / "blender.log")
+    for _ in track(finished, total=total, what="render"):
         continue
 
 
-def frame_jobs(scenes: Sequence[dict[str, Any]], out: Path) -> list[blender.Job]:
-    """One job a scene, with its files `frames/000000.png` and `labels/000000.json` below `out`."""
+def _missing(jobs: Iterable[blender.Job], out: Path) -> Iterator[blender.Job]:
+    for job in jobs:
+        if job.done:
+            continue
+        if job.image.exists():  # of another scene: no table may go on naming its answers
+            for table in ("manifest.csv", "scenes.jsonl"):
+                (out / table).unlink(missing_ok=True)
+                (job.image.parent.parent / table).unlink(missing_ok=True)
+        yield job
+
+
+def frame_jobs(scenes: Iterable[dict[str, Any]], out: Path) -> Iterator[blender.Job]:
+    """Yield one job a scene, with its files `frames/000000.png` and `labels/000000.json` below `out`."""
     for name in ("frames", "labels"):
         (out / name).mkdir(parents=True, exist_ok=True)
-    return [
-        blender.Job(scene=scene, image=out / "frames" / f"{i:06d}.png", labels=out / "labels" / f"{i:06d}.json")
-        for i, scene in enumerate(scenes)
-    ]
+    for i, scene in enumerate(scenes):
+        image, labels = out / "frames" / f"{i:06d}.png", out / "labels" / f"{i:06d}.json"
+        yield blender.Job(scene=scene, image=image, labels=labels)
 
 
 def split_of(config: RenderConfig, index: int) -> str:
@@ -99,41 +123,37 @@ def split_of(config: RenderConfig, index: int) -> str:
 
 
 def label_rows(
-    jobs: Sequence[blender.Job], *, splits: Sequence[str], gold: Gold, out: Path, group: str | None = None
-) -> list[Row]:
-    """Finish the scenes of rendered jobs, write `out/scenes.jsonl` and return a row for each frame and field.
+    jobs: Iterable[blender.Job], *, splits: Iterable[str], gold: Gold, out: Path, group: str | None = None
+) -> Iterator[Row]:
+    """Finish the scenes of rendered jobs and yield a row for each frame and field; the last writes `out/scenes.jsonl`.
 
     `group` names what all frames share (a drive); by default each scene is its own group.
     """
-    rows: list[Row] = []
     partial = out / "scenes.jsonl.partial"
     with partial.open("w", encoding="utf-8") as stream:
         for job, split in zip(jobs, splits, strict=True):
             measured = json.loads(job.labels.read_text(encoding="utf-8"))["objects"]
             record = {"image": job.image.relative_to(out).as_posix(), **finish(job.scene, measured)}
+            record["description"] = describe_scene(record)
+            record["gold"] = dict(gold(record))
             stream.write(json.dumps(record) + "\n")
-            rows += _rows(record, gold(record), job.image, split, group or record["id"])
+            yield from _rows(record, job.image, split, group or record["id"])
     partial.replace(out / "scenes.jsonl")
-    return rows
 
 
-def _rows(record: Mapping[str, Any], answers: Mapping[str, str], image: Path, split: str, group: str) -> list[Row]:
-    rows = []
-    for task, label in answers.items():
+def _rows(record: Mapping[str, Any], image: Path, split: str, group: str) -> Iterator[Row]:
+    for task, label in record["gold"].items():
         kinds = FIELD_KINDS.get(task.split(".")[0], ())
         boxes = [item["box"] for item in record["objects"] if item["kind"] in kinds and item["visible"]]
-        rows.append(
-            Row(
-                path=str(image.absolute()),
-                task=task,
-                label=label,
-                split=split,
-                group=group,
-                boxes=json.dumps(boxes) if boxes else "",
-                trust="high",
-                source=SOURCE,
-                licence=LICENCE,
-                sensor=record["sensor"],
-            )
+        yield Row(
+            path=str(image.absolute()),
+            task=task,
+            label=label,
+            split=split,
+            group=group,
+            boxes=json.dumps(boxes) if boxes else "",
+            trust="high",
+            source=SOURCE,
+            licence=LICENCE,
+            sensor=record["sensor"],
         )
-    return rows

@@ -6,17 +6,13 @@ import numpy as np
 
 from drivelet.synth.build import STEEL, WHITE, Builder, Color, shade
 from drivelet.synth.domain import DomainConfig
+from drivelet.synth.frontage import frontage, street_lamps
 from drivelet.synth.road import Road
+from drivelet.synth.roadusers import person, road_users
+from drivelet.synth.roadusers import vehicle as modern_vehicle
+from drivelet.synth.tones import LEAVES, PAINTS, WALLS
 
 YELLOW: Color = (0.62, 0.36, 0.02)
-PAINTS: tuple[Color, ...] = (
-    (0.7, 0.7, 0.7), (0.02, 0.02, 0.022), (0.28, 0.29, 0.3), (0.35, 0.02, 0.02), (0.03, 0.08, 0.3), (0.1, 0.12, 0.1),
-    (0.5, 0.48, 0.42), (0.6, 0.6, 0.62),
-)  # fmt: skip
-WALLS: tuple[Color, ...] = (
-    (0.36, 0.14, 0.09), (0.5, 0.44, 0.36), (0.62, 0.58, 0.5), (0.32, 0.33, 0.35), (0.55, 0.36, 0.2), (0.24, 0.17, 0.13),
-)  # fmt: skip
-LEAVES: tuple[Color, ...] = ((0.06, 0.14, 0.03), (0.1, 0.17, 0.04), (0.04, 0.1, 0.035), (0.28, 0.14, 0.03))
 FAR = 220.0
 
 
@@ -77,6 +73,9 @@ def _crossing(b: Builder, road: Road, junction: dict[str, Any], tar: Color) -> N
 def surroundings(b: Builder, road: Road, junction: dict[str, Any] | None) -> None:
     """Buildings, houses, trees and street lamps along both sides, clear of the crossing street."""
     blocked = (junction["stop_y"] - 1.0, junction["end_y"] + 3.0) if junction else (-9.0, -9.0)
+    if road.kind != "street":
+        frontage(b, road, blocked)
+        return
     for side in (-1, 1):
         if road.area == "urban":
             _row_of_blocks(b, road, side, blocked)
@@ -127,12 +126,17 @@ def _trees(b: Builder, road: Road, side: int, blocked: tuple[float, float]) -> N
             continue
         x = side * (road.half + float(b.rng.uniform(3.4, 6.0) if road.area != "rural" else b.rng.uniform(5, 26)))
         size = float(b.rng.uniform(4.5, 8.5))
+        if not b.clear(x, y, 1.5):
+            continue
         b.part(asset, (x, y, 0), (size, size, size * float(b.rng.uniform(0.9, 1.25))), shade(b.rng, tone, 0.3),
                yaw=float(b.rng.uniform(0, 360)))  # fmt: skip
 
 
 def vehicle(b: Builder, x: float, y: float, *, yaw: float, kind: str | None = None) -> None:
     """A car or truck standing at (x, y), heading +y at yaw 0."""
+    if b.road is not None and b.road.kind != "street":
+        modern_vehicle(b, x, y, yaw=yaw, kind=kind or "sedan", lights=b.retro > 0)
+        return
     kind = kind or str(b.rng.choice(["sedan", "suv", "truck"], p=[0.55, 0.38, 0.07]))
     index = b.object("truck" if kind == "truck" else "car", (x, y, 0), yaw=yaw)
     b.part(kind, (x, y, 0.01), (1, 1, 1), shade(b.rng, PAINTS[int(b.rng.integers(len(PAINTS)))]), yaw=yaw, index=index)
@@ -140,21 +144,24 @@ def vehicle(b: Builder, x: float, y: float, *, yaw: float, kind: str | None = No
 
 def traffic(b: Builder, config: DomainConfig, road: Road, junction: dict[str, Any] | None) -> None:
     """Other vehicles: ahead, oncoming, parked, crossing; at most one to a slot, so that none overlap."""
+    if road.kind != "street":
+        road_users(b, config, road, junction, lights=b.retro > 0)
+        return
     rng = b.rng
     ahead = (road.ego_x, float(rng.uniform(13, 45)), 0.0)
     coned = any(item["kind"] == "cone" and abs(item["lane_offset"]) < road.lane_width / 2 for item in b.objects)
     slots: list[tuple[float, float, float]] = [] if coned else [ahead]
     for lane in range(road.lanes):
-        slots.append((-(lane + 0.5) * road.lane_width, float(rng.uniform(11, 60)), 180.0))
+        slots.append((-road.lane_d(lane), float(rng.uniform(11, 60)), 180.0))
         if lane != road.lane:
-            slots.append(((lane + 0.5) * road.lane_width, float(rng.uniform(9, 45)), 0.0))
+            slots.append((road.lane_d(lane), float(rng.uniform(9, 45)), 0.0))
     if road.area != "rural":
         slots += [(-road.half - 0.6, float(rng.uniform(low, high)), 180.0) for low, high in ((8, 20), (28, 50))]
     taken = min(int(rng.poisson(config.traffic)), len(slots), 6)
     for k in rng.choice(len(slots), size=taken, replace=False):
         x, y, yaw = slots[int(k)]
         clear = junction is None or not junction["stop_y"] - 3 < y < junction["end_y"] + 3
-        if clear or yaw == 180.0:
+        if (clear or yaw == 180.0) and b.free(x, y):
             vehicle(b, x + float(rng.uniform(-0.2, 0.2)), y, yaw=yaw)
     if junction and rng.random() < 0.15 * min(config.traffic, 2.5):
         middle = (junction["stop_y"] + 4 + junction["end_y"]) / 2
@@ -163,6 +170,11 @@ def traffic(b: Builder, config: DomainConfig, road: Road, junction: dict[str, An
 
 def people(b: Builder, road: Road) -> None:
     """A walker or a worker in a bright vest beside the road."""
+    if road.kind != "street":
+        side, y = float(b.rng.choice([-1, 1])), float(b.rng.uniform(9, 28))
+        model = "worker" if b.rng.random() < 0.4 else None
+        person(b, side * (road.half + 1.4), y, yaw=float(b.rng.uniform(0, 360)), up=0.13 * road.kerbs, model=model)
+        return
     x = float(b.rng.choice([-1, 1])) * (road.half + float(b.rng.uniform(0.6, 2.2)))
     y = float(b.rng.uniform(9, 28))
     vest: Color = (0.85, 0.25, 0.02) if b.rng.random() < 0.5 else shade(b.rng, (0.25, 0.3, 0.45), 0.6)
@@ -187,17 +199,21 @@ SKIES: dict[str, dict[str, Any]] = {
 
 def lanterns(b: Builder, road: Road, light: str) -> list[list[float]]:
     """Street lamps along one side; returns the places of those that shed light."""
+    if road.kind != "street":
+        return street_lamps(b, road, lit=light != "day")
     side = float(b.rng.choice([-1, 1]))
     first, step, height = float(b.rng.uniform(6, 16)), float(b.rng.uniform(22, 30)), float(b.rng.uniform(6.5, 8.5))
     places = []
     warm: Color = (1.0, 0.75, 0.42)
     for k in range(4 if road.area != "rural" else 1):
         y, x = first + k * step, side * (road.half + 1.0)
+        if not b.clear(x, y):
+            continue
         b.pole(x, y, height, 0.14)
         b.part("box", (x - side * 0.9, y, height), (1.9, 0.08, 0.08), STEEL)
         glow = 0.0 if light == "day" else 3.0
         b.part("box", (x - side * 1.7, y, height - 0.08), (0.55, 0.25, 0.08), warm, glow=glow)
-        places.append([round(x - side * 1.7, 3), round(y, 3), round(height - 0.4, 3)])
+        places.append([round(v, 3) for v in b.place((x - side * 1.7, y, height - 0.4))])
     return places
 
 

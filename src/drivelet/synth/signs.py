@@ -6,6 +6,7 @@ import numpy as np
 
 from drivelet.synth.build import BLACK, RED, WHITE, Builder, Point
 from drivelet.synth.domain import DomainConfig
+from drivelet.synth.plates import distractor, posted_sign
 from drivelet.synth.road import Road
 
 
@@ -38,15 +39,18 @@ def speed_sign(b: Builder, config: DomainConfig, road: Road, value: int, clear: 
     `clear` is a y range that must stay free (the crossing street).
     """
     rng = b.rng
-    base = float(rng.uniform(0.75, 1.0) if road.region == "eu" else rng.uniform(0.95, 1.25))
+    base = float(rng.uniform(0.75, 1.0) if road.region != "us" else rng.uniform(0.95, 1.25))
     low, high = config.sign_px
     if rng.random() < config.sign_far:
         low, high = 0.72 * low, low
     x, y, size = _sign_spot(rng, road, base, (low, high), clear)
+    if road.kind != "street":
+        posted_sign(b, config, road, value, (x, y, size), float(rng.uniform(-9, 9)))
+        return
     z = float(rng.uniform(1.7, 2.6))
     yaw = float(rng.uniform(-9, 9))
     b.pole(x, y + 0.06, z + size / 2, 0.07)
-    (ring_sign if road.region == "eu" else plate_sign)(b, (x, y, z), value, size=size, yaw=yaw)
+    (plate_sign if road.region == "us" else ring_sign)(b, (x, y, z), value, size=size, yaw=yaw)
 
 
 def _sign_spot(
@@ -60,7 +64,7 @@ def _sign_spot(
         size = base * (1.0 if right or road.lanes == 1 else 1.3)
         wanted = float(np.exp(rng.uniform(math.log(pixels[0]), math.log(pixels[1]))))
         y = size * road.focal_px / wanted
-        inside = abs(x - road.ego_x) * road.focal_px / y < reach
+        inside = road.in_view(x, y, reach)
         if inside and not clear[0] - 1 < y < clear[1] + 1:
             return x, y, size
     y = max(abs(x - road.ego_x) * road.focal_px / reach, 7.0)
@@ -79,8 +83,21 @@ def stop_sign(b: Builder, road: Road, y: float) -> None:
     b.sheet("text_STOP", at, (0.72 * size, 0.3 * size), WHITE, yaw=yaw, layer=3, index=index)
 
 
+def yield_sign(b: Builder, road: Road, y: float) -> None:
+    """A red and white triangle on its point at the yield line."""
+    at = (road.half + float(b.rng.uniform(0.7, 1.1)), y - 0.6, float(b.rng.uniform(1.9, 2.3)))
+    index = b.object("yield_sign", at)
+    b.pole(at[0], at[1] + 0.06, at[2], 0.07)
+    for layer, (size, color) in enumerate(((1.05, RED), (0.7, WHITE)), start=1):
+        spot = (at[0], at[1] - 0.012 * layer, at[2])
+        b.part("triangle", spot, (size, 1, size), color, roll=180.0, glow=b.retro, index=index)
+
+
 def other_sign(b: Builder, road: Road, y: float) -> None:
     """A sign that is no speed limit: warning, direction, parking, closed road."""
+    if road.kind != "street":
+        distractor(b, road, y)
+        return
     rng = b.rng
     kind = str(rng.choice(["diamond", "triangle", "parking", "closed", "direction"]))
     side = 1 if rng.random() < 0.7 else -1

@@ -1,46 +1,12 @@
 """Traffic lights, and the rule of which one governs the ego lane."""
 
-import math
-
-from drivelet.synth.build import BLACK, STEEL, Builder, Color, Point
+from drivelet.synth.build import BLACK, STEEL, Builder, Color
 from drivelet.synth.domain import DomainConfig
+from drivelet.synth.heads import head
 from drivelet.synth.road import Road
+from drivelet.synth.signals import world_signals
 
-LIT: dict[str, tuple[Color, float]] = {
-    "red": ((1.0, 0.035, 0.02), 2.6),
-    "yellow": ((1.0, 0.5, 0.015), 2.2),
-    "green": ((0.03, 1.0, 0.42), 1.7),
-}
-DARK: dict[str, Color] = {"red": (0.05, 0.008, 0.006), "yellow": (0.05, 0.03, 0.005), "green": (0.006, 0.04, 0.025)}
 OTHER_STATE = {"red": ("green", "yellow"), "yellow": ("red", "green"), "green": ("red",), "off": ("off",)}
-
-
-def head(b: Builder, at: Point, state: str, *, scale: float, yaw: float, governs: bool, lane: int | None, style: Color,
-         level: bool = False) -> None:  # fmt: skip
-    """One three-lamp head; a lit lamp is an object of its own, so that its pixels can be counted.
-
-    A level head lies on its side with red on the left. `governs` says whether it controls the ego lane.
-    """
-    facing = abs((yaw + 180) % 360 - 180) < 60
-    index = b.object("traffic_light", at, governing=governs, lane=lane, state=state, facing=facing)
-    roll = -90.0 if level else 0.0
-    b.part("head", at, (scale, scale, scale), style, yaw=yaw, roll=roll, index=index)
-    turn = math.radians(yaw)
-    for name, step in (("red", 0.4), ("yellow", 0.0), ("green", -0.4)):
-        along, rise = (-step * scale, 0.0) if level else (0.0, step * scale)
-        depth = -0.015 * scale
-        spot = (
-            at[0] + along * math.cos(turn) - depth * math.sin(turn),
-            at[1] + along * math.sin(turn) + depth * math.cos(turn),
-            at[2] + rise,
-        )
-        size = (0.33 * scale, 1, 0.33 * scale)
-        if name == state:
-            color, glow = LIT[name]
-            lamp = b.object("lamp", spot, parent=index, state=state, governing=governs, facing=facing)
-            b.part("lamp", spot, size, color, yaw=yaw, glow=glow, index=lamp)
-        else:
-            b.part("lamp", spot, size, DARK[name], yaw=yaw, index=index)
 
 
 def signals(
@@ -49,8 +15,12 @@ def signals(
     """The lights that face the ego road at distance `y`; without `others`, only those that govern the ego lane.
 
     The rule: where lights hang over lanes, the one over the ego lane governs and the others control their own lanes;
-    where a light stands on a pole at the right edge it governs, and its twin on the left repeats it.
+    where a light stands on a pole at the right edge it governs, and its twin on the left repeats it. Roads of the world
+    edition follow `signals.world_signals`.
     """
+    if road.kind != "street":
+        world_signals(b, config, road, state, mount, y, others=others)
+        return
     rng = b.rng
     scale = float(rng.uniform(1.05, 1.35))
     style: Color = (0.42, 0.28, 0.03) if road.region == "us" and rng.random() < 0.55 else (0.025, 0.03, 0.028)
@@ -88,7 +58,7 @@ def _hung_signals(b: Builder, config: DomainConfig, road: Road, state: str, moun
     level = bool(rng.random() < 0.08)
     top = z + (0.35 if level else 0.75) * scale
     if mount == "mast":
-        left = road.ego_x - 0.6 if road.lane == 0 else 0.5 * road.lane_width
+        left = road.ego_x - 0.6 if road.lane == 0 else road.median / 2 + 0.5 * road.lane_width
         right = road.half + 1.0
         b.pole(right, y + 0.3, top + 0.1, 0.2)
         b.part("box", ((left + right) / 2, y + 0.3, top), (right - left, 0.12, 0.12), STEEL)
@@ -102,5 +72,5 @@ def _hung_signals(b: Builder, config: DomainConfig, road: Road, state: str, moun
             continue
         same = governs or rng.random() < 0.45
         shown = state if same else str(rng.choice(OTHER_STATE[state]))
-        x = (lane + 0.5) * road.lane_width + float(rng.uniform(-0.25, 0.25))
+        x = road.lane_d(lane) + float(rng.uniform(-0.25, 0.25))
         head(b, (x, y, z), shown, scale=scale, yaw=yaw, governs=governs, lane=lane, style=style, level=level)

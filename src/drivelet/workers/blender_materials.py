@@ -13,6 +13,23 @@ import math
 
 import bpy
 
+# name -> (colour, roughness, glow) of surfaces that look the same on every object
+FIXED = {
+    "black": ((0.015, 0.015, 0.016), 0.7, 0.0), "bark": ((0.09, 0.055, 0.03), 0.8, 0.0),
+    "roof": ((0.15, 0.065, 0.045), 0.8, 0.0), "glass": ((0.018, 0.024, 0.03), 0.06, 0.0),
+    "tail": ((0.45, 0.01, 0.01), 0.3, 0.35), "head": ((0.85, 0.85, 0.8), 0.3, 0.5),
+    "plate": ((0.6, 0.6, 0.55), 0.7, 0.0), "rim": ((0.42, 0.43, 0.45), 0.35, 0.0),
+    "trim": ((0.045, 0.046, 0.048), 0.55, 0.0), "cloth": ((0.03, 0.03, 0.035), 0.9, 0.0),
+    "denim": ((0.05, 0.075, 0.15), 0.9, 0.0), "hair": ((0.03, 0.018, 0.01), 0.7, 0.0),
+    "helmet": ((0.75, 0.7, 0.6), 0.4, 0.0), "reflex": ((0.75, 0.75, 0.7), 0.5, 0.12),
+    "skin": ((0.45, 0.26, 0.17), 0.7, 0.0), "frame": ((0.5, 0.48, 0.45), 0.7, 0.0),
+    "rail": ((0.12, 0.13, 0.14), 0.5, 0.0), "brick": ((0.22, 0.08, 0.05), 0.8, 0.0),
+    "pane": ((0.16, 0.2, 0.2), 0.1, 0.0), "amber": ((1.0, 0.42, 0.05), 0.6, 0.7),
+    "shadow": ((0.018, 0.03, 0.012), 0.9, 0.0),
+}  # fmt: skip
+# name -> a colour of its own for each object: (saturation, value, glow)
+VARIED = {"awning": (0.75, 0.4, 0.0), "fascia": (0.6, 0.22, 0.0), "door": (0.5, 0.1, 0.0), "poster": (0.5, 0.55, 0.3)}
+
 
 def fog_group():
     """A node group that mixes any surface with the fog colour by distance from the camera."""
@@ -21,138 +38,195 @@ def fog_group():
     group.interface.new_socket("Surface", in_out="OUTPUT", socket_type="NodeSocketShader")
     nodes, link = group.nodes, group.links.new
     entry, leave = nodes.new("NodeGroupInput"), nodes.new("NodeGroupOutput")
-    camera, density, exponent, factor = (
-        nodes.new("ShaderNodeCameraData"),
-        nodes.new("ShaderNodeValue"),
-        nodes.new("ShaderNodeMath"),
-        nodes.new("ShaderNodeMath"),
-    )
+    camera, density = nodes.new("ShaderNodeCameraData"), nodes.new("ShaderNodeValue")
     density.name = "density"
-    exponent.operation = "MULTIPLY"
-    link(camera.outputs["View Distance"], exponent.inputs[0])
-    link(density.outputs[0], exponent.inputs[1])
-    power = nodes.new("ShaderNodeMath")
-    power.operation = "POWER"
-    power.inputs[0].default_value = math.exp(-1)
-    link(exponent.outputs[0], power.inputs[1])
-    factor.operation = "SUBTRACT"
-    factor.inputs[0].default_value = 1.0
-    link(power.outputs[0], factor.inputs[1])
+    exponent = maths(group, "MULTIPLY", camera.outputs["View Distance"], density.outputs[0])
+    factor = maths(group, "SUBTRACT", 1.0, maths(group, "POWER", math.exp(-1), exponent))
     veil, mix = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeMixShader")
     veil.name = "veil"
-    link(factor.outputs[0], mix.inputs[0])
+    link(factor, mix.inputs[0])
     link(entry.outputs[0], mix.inputs[1])
     link(veil.outputs[0], mix.inputs[2])
     link(mix.outputs[0], leave.inputs[0])
     return group
 
 
+def maths(tree, operation, *values, clamp=False):
+    """A Math node over sockets or numbers; returns its output."""
+    node = tree.nodes.new("ShaderNodeMath")
+    node.operation, node.use_clamp = operation, clamp
+    return feed(tree, node, values).outputs[0]
+
+
+def vectors(tree, operation, *values, out="Vector"):
+    """A Vector Math node over sockets or triples; returns its output."""
+    node = tree.nodes.new("ShaderNodeVectorMath")
+    node.operation = operation
+    return feed(tree, node, values).outputs[out]
+
+
+def feed(tree, node, values):
+    """Link or set the first inputs of a node."""
+    for socket, value in zip(node.inputs, values, strict=False):
+        if isinstance(value, bpy.types.NodeSocket):
+            tree.links.new(value, socket)
+        else:
+            socket.default_value = value
+    return node
+
+
+def ramp(tree, value, low, high, bottom=0.0, top=1.0):
+    """Map a socket's range [low, high] to [bottom, top]; returns the node."""
+    node = tree.nodes.new("ShaderNodeMapRange")
+    return feed(tree, node, (value, low, high, bottom, top))
+
+
+def noise(tree, place, scale, detail=2.0):
+    """Noise in about 0.3..0.7 at a place; returns its output."""
+    node = tree.nodes.new("ShaderNodeTexNoise")
+    node.inputs["Scale"].default_value, node.inputs["Detail"].default_value = scale, detail
+    tree.links.new(place, node.inputs["Vector"])
+    return node.outputs[0]
+
+
+def dice(tree, place, size):
+    """A random number in 0..1 for each cell of `size`; returns its output."""
+    node = tree.nodes.new("ShaderNodeTexWhiteNoise")
+    tree.links.new(vectors(tree, "SNAP", place, size), node.inputs["Vector"])
+    return node.outputs["Value"]
+
+
 class Materials:
-    """All materials, each behind the fog group; `paint` and its kin take colour and glow from the object."""
+    """All materials, each behind the fog group."""
 
     def __init__(self):
         self.fog = fog_group()
-        self.wet = []
-        self.windows = []
-        self.table = {
-            "paint": self._make("paint"),
-            "asphalt": self._make("asphalt", noise=(7.0, 0.22), wet=True),
-            "ground": self._make("ground", noise=(1.2, 0.35)),
-            "wall": self._make("wall", noise=(0.5, 0.12)),
-            "leaf": self._make("leaf", noise=(2.5, 0.55)),
-            "gloss": self._make("gloss", roughness=0.25),
-            "black": self._make("black", color=(0.015, 0.015, 0.016)),
-            "bark": self._make("bark", color=(0.09, 0.055, 0.03)),
-            "roof": self._make("roof", color=(0.14, 0.06, 0.045)),
-            "glass": self._make("glass", color=(0.03, 0.04, 0.05), roughness=0.1),
-            "tail": self._make("tail", color=(0.45, 0.01, 0.01), glow=0.35),
-            "head": self._make("head", color=(0.85, 0.85, 0.8), glow=0.5),
-            "plate": self._make("plate", color=(0.6, 0.6, 0.55)),
-            "window": self._window(),
-        }
+        self.wet, self.windows, self.table = [], [], {}
+        for name, grain in (
+            ("paint", None), ("gloss", None), ("asphalt", self._asphalt), ("ground", self._meadow),
+            ("wall", self._plaster), ("leaf", self._foliage), ("marking", self._worn), ("pavement", self._slabs),
+        ):  # fmt: skip
+            self._coloured(name, grain)
+        for name, look in FIXED.items():
+            self._fixed(name, *look)
+        for name, look in VARIED.items():
+            self._varied(name, *look)
+        self._window()
+        self._shop()
 
-    def _make(self, name, color=None, glow=None, noise=None, roughness=0.7, wet=False):
+    def _new(self, name, roughness):
         material = bpy.data.materials.new(name)
         material.use_nodes = True
         material.cycles.emission_sampling = "NONE"
-        nodes, link = material.node_tree.nodes, material.node_tree.links.new
-        surface = nodes["Principled BSDF"]
+        tree = material.node_tree
+        surface = tree.nodes["Principled BSDF"]
         surface.inputs["Roughness"].default_value = roughness
         surface.inputs["Specular IOR Level"].default_value = 0.5 if roughness < 0.5 else 0.15
-        if color is None:
-            info = nodes.new("ShaderNodeObjectInfo")
-            tint = info.outputs["Color"]
-            if noise:
-                tint = self._grain(material, tint, *noise)
-            link(tint, surface.inputs["Base Color"])
-            link(tint, surface.inputs["Emission Color"])
-            link(info.outputs["Alpha"], surface.inputs["Emission Strength"])
-        else:
-            surface.inputs["Base Color"].default_value = (*color, 1)
-            surface.inputs["Emission Color"].default_value = (*color, 1)
-            surface.inputs["Emission Strength"].default_value = glow or 0.0
-        if wet:
-            self.wet.append(surface)
-        self._veil(material, surface)
-        return material
+        veil = tree.nodes.new("ShaderNodeGroup")
+        veil.node_tree = self.fog
+        tree.links.new(surface.outputs[0], veil.inputs[0])
+        tree.links.new(veil.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+        self.table[name] = material
+        return tree, surface
 
-    def _grain(self, material, tint, scale, amount):
-        nodes, link = material.node_tree.nodes, material.node_tree.links.new
-        place, noise, level, mix = (
-            nodes.new("ShaderNodeNewGeometry"),
-            nodes.new("ShaderNodeTexNoise"),
-            nodes.new("ShaderNodeMapRange"),
-            nodes.new("ShaderNodeVectorMath"),
+    def _coloured(self, name, grain):
+        """The object's colour, shaded by a texture; its alpha is the glow."""
+        tree, surface = self._new(name, {"gloss": 0.2}.get(name, 0.7))
+        info = tree.nodes.new("ShaderNodeObjectInfo")
+        tint = info.outputs["Color"]
+        if grain:
+            place = tree.nodes.new("ShaderNodeNewGeometry").outputs["Position"]
+            tint = vectors(tree, "SCALE", tint)
+            feed(tree, tint.node, (info.outputs["Color"],))
+            tree.links.new(grain(tree, place), tint.node.inputs["Scale"])
+        for socket in ("Base Color", "Emission Color"):
+            tree.links.new(tint, surface.inputs[socket])
+        tree.links.new(info.outputs["Alpha"], surface.inputs["Emission Strength"])
+        if name == "gloss":
+            surface.inputs["Coat Weight"].default_value, surface.inputs["Coat Roughness"].default_value = 0.6, 0.05
+        if name in ("asphalt", "marking"):
+            self.wet.append(surface)
+
+    def _asphalt(self, tree, place):
+        """Grain, patches of repair, and lighter and darker streaks along the road."""
+        long = vectors(tree, "MULTIPLY", place, (1.1, 0.05, 1.0))
+        streaks = ramp(tree, noise(tree, long, 1.3, 3.0), 0.3, 0.7, 0.8, 1.22).outputs[0]
+        grain = ramp(tree, noise(tree, place, 9.0, 3.0), 0.3, 0.7, 0.82, 1.18).outputs[0]
+        patch = ramp(tree, dice(tree, place, (2.6, 5.3, 9.0)), 0.95, 0.951, 1.0, 0.84).outputs[0]
+        return maths(tree, "MULTIPLY", maths(tree, "MULTIPLY", streaks, grain), patch)
+
+    def _meadow(self, tree, place):
+        broad = ramp(tree, noise(tree, place, 0.12, 3.0), 0.35, 0.65, 0.7, 1.3).outputs[0]
+        fine = ramp(tree, noise(tree, place, 3.0, 3.0), 0.3, 0.7, 0.55, 1.45).outputs[0]
+        return maths(tree, "MULTIPLY", broad, fine)
+
+    def _plaster(self, tree, place):
+        """Stains that run down the wall, darker above the ground."""
+        stains = ramp(
+            tree, noise(tree, vectors(tree, "MULTIPLY", place, (1.0, 1.0, 0.25)), 0.9, 3.0), 0.3, 0.7, 0.82, 1.18
         )
-        noise.inputs["Scale"].default_value = scale
-        noise.inputs["Detail"].default_value = 3.0
-        link(place.outputs["Position"], noise.inputs["Vector"])
-        level.inputs["From Min"].default_value, level.inputs["From Max"].default_value = 0.3, 0.7
-        level.inputs["To Min"].default_value, level.inputs["To Max"].default_value = 1 - amount, 1 + amount
-        link(noise.outputs[0], level.inputs["Value"])
-        mix.operation = "SCALE"
-        link(tint, mix.inputs[0])
-        link(level.outputs[0], mix.inputs["Scale"])
-        return mix.outputs[0]
+        height = tree.nodes.new("ShaderNodeSeparateXYZ")
+        tree.links.new(place, height.inputs[0])
+        return maths(
+            tree, "MULTIPLY", stains.outputs[0], ramp(tree, height.outputs["Z"], 0.0, 1.4, 0.6, 1.0).outputs[0]
+        )
+
+    def _foliage(self, tree, place):
+        return ramp(tree, noise(tree, place, 2.5, 3.0), 0.3, 0.7, 0.6, 1.4).outputs[0]
+
+    def _worn(self, tree, place):
+        """Road paint with worn spots."""
+        return ramp(tree, noise(tree, place, 3.5, 4.0), 0.34, 0.5, 0.5, 1.0).outputs[0]
+
+    def _slabs(self, tree, place):
+        """Paving stones of about 0.6 m with darker joints."""
+        tone = ramp(tree, dice(tree, place, (0.7, 0.7, 9.0)), 0.0, 1.0, 0.88, 1.1).outputs[0]
+        stains = ramp(tree, noise(tree, place, 0.8, 3.0), 0.3, 0.7, 0.8, 1.15).outputs[0]
+        return maths(tree, "MULTIPLY", tone, stains)
+
+    def _fixed(self, name, color, roughness, glow):
+        _, surface = self._new(name, roughness)
+        surface.inputs["Base Color"].default_value = (*color, 1)
+        surface.inputs["Emission Color"].default_value = (*color, 1)
+        surface.inputs["Emission Strength"].default_value = glow
+
+    def _varied(self, name, saturation, value, glow):
+        tree, surface = self._new(name, 0.6)
+        hue = tree.nodes.new("ShaderNodeCombineColor")
+        hue.mode = "HSV"
+        place = tree.nodes.new("ShaderNodeNewGeometry").outputs["Position"]
+        feed(tree, hue, (dice(tree, place, (9.0, 6.0, 9.0)), saturation, value))
+        for socket in ("Base Color", "Emission Color"):
+            tree.links.new(hue.outputs[0], surface.inputs[socket])
+        surface.inputs["Emission Strength"].default_value = glow
+
+    def _panes(self, name, cell, share, color, curtains):
+        """Glass, with curtains behind some panes; at night a part is lit, chosen by position."""
+        tree, surface = self._new(name, 0.08)
+        place = tree.nodes.new("ShaderNodeNewGeometry").outputs["Position"]
+        chance = dice(tree, place, cell)
+        blend = tree.nodes.new("ShaderNodeMix")
+        blend.data_type = "RGBA"
+        tree.links.new(ramp(tree, chance, 0.1, 0.32, curtains, 0.0).outputs[0], blend.inputs["Factor"])
+        blend.inputs["A"].default_value, blend.inputs["B"].default_value = (0.035, 0.05, 0.065, 1), (0.32, 0.3, 0.26, 1)
+        tree.links.new(blend.outputs["Result"], surface.inputs["Base Color"])
+        lit = maths(tree, "MULTIPLY", maths(tree, "GREATER_THAN", chance, 1 - share), 0.0)
+        self.windows.append(lit.node)
+        surface.inputs["Emission Color"].default_value = (*color, 1)
+        tree.links.new(lit, surface.inputs["Emission Strength"])
 
     def _window(self):
-        """Dark glass; at night a part of the panes is lit, chosen by position."""
-        material = self._make("window", color=(0.05, 0.07, 0.09), roughness=0.12)
-        nodes, link = material.node_tree.nodes, material.node_tree.links.new
-        place, cell, dice, lit, glow = (
-            nodes.new("ShaderNodeNewGeometry"),
-            nodes.new("ShaderNodeVectorMath"),
-            nodes.new("ShaderNodeTexWhiteNoise"),
-            nodes.new("ShaderNodeMath"),
-            nodes.new("ShaderNodeMath"),
-        )
-        cell.operation = "SNAP"
-        cell.inputs[1].default_value = (4.0, 4.0, 3.0)
-        link(place.outputs["Position"], cell.inputs[0])
-        link(cell.outputs[0], dice.inputs["Vector"])
-        lit.operation, glow.operation = "GREATER_THAN", "MULTIPLY"
-        link(dice.outputs["Value"], lit.inputs[0])
-        lit.inputs[1].default_value = 0.6
-        link(lit.outputs[0], glow.inputs[0])
-        self.windows.append(glow)
-        surface = nodes["Principled BSDF"]
-        surface.inputs["Emission Color"].default_value = (1.0, 0.7, 0.35, 1)
-        link(glow.outputs[0], surface.inputs["Emission Strength"])
-        return material
+        self._panes("window", (4.0, 4.0, 3.0), 0.4, (1.0, 0.7, 0.35), 1.0)
 
-    def _veil(self, material, surface):
-        nodes, link = material.node_tree.nodes, material.node_tree.links.new
-        veil = nodes.new("ShaderNodeGroup")
-        veil.node_tree = self.fog
-        link(surface.outputs[0], veil.inputs[0])
-        link(veil.outputs[0], nodes["Material Output"].inputs["Surface"])
+    def _shop(self):
+        self._panes("shop", (9.0, 6.0, 9.0), 0.75, (1.0, 0.86, 0.6), 0.6)
 
     def set(self, world):
         """Apply one scene's fog, wetness and lit windows."""
         self.fog.nodes["density"].outputs[0].default_value = world["fog_density"]
         self.fog.nodes["veil"].inputs["Color"].default_value = (*world["fog_color"], 1)
         for surface in self.wet:
-            surface.inputs["Roughness"].default_value = 0.7 - 0.58 * world["wet"]
+            surface.inputs["Roughness"].default_value = 0.7 - 0.5 * world["wet"]
             surface.inputs["Specular IOR Level"].default_value = 0.15 + 0.5 * world["wet"]
         for glow in self.windows:
             glow.inputs[1].default_value = world["window_glow"]

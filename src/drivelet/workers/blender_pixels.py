@@ -7,7 +7,7 @@
 # folder, or <https://www.gnu.org/licenses/>) for details.
 #
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From Cycles' buffers to a picture and its measured instances; needs NumPy alone."""
+"""Cycles' buffers, picture files, and the measures of instances; needs NumPy alone."""
 
 import struct
 import zlib
@@ -75,46 +75,6 @@ def write_png(path, pixels):
         for tag, body in ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 6)), (b"IEND", b"")):
             stream.write(struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body)))
     partial.replace(path)
-
-
-def blur(image, sigma):
-    """Separable Gaussian blur of (H, W, 3)."""
-    reach = int(3 * sigma) + 1
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    for axis in (0, 1):
-        padded = np.pad(image, [(reach, reach) if a == axis else (0, 0) for a in range(3)], mode="edge")
-        size = image.shape[axis]
-        image = sum(w * np.take(padded, range(k, k + size), axis=axis) for k, w in enumerate(kernel))
-    return image
-
-
-def develop(linear, world, seed):
-    """Camera response: exposure, lens glow, rain streaks, sensor noise, the Standard (sRGB) view transform."""
-    rng = np.random.default_rng(seed)
-    light = np.clip(linear, 0, 12) * world["exposure"]
-    if world["bloom"] > 0:
-        light = light + world["bloom"] * blur(np.clip(light - 0.9, 0, 4), 2.5)
-    if world["streaks"] > 0:
-        light = light + rain(light.shape, int(world["streaks"]), rng) * (0.05 + 0.12 * light.mean())
-    light = np.clip(light, 0, 1)
-    shown = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    shown = shown + rng.normal(0, world["noise"], shown.shape)
-    return np.clip(np.rint(shown * 255), 0, 255).astype(np.uint8)
-
-
-def rain(shape, count, rng):
-    """Short near-vertical streaks, 0..1."""
-    high, wide, _ = shape
-    layer = np.zeros(shape)
-    slant = rng.uniform(-0.25, 0.25)
-    for _ in range(count):
-        x, y, length = rng.uniform(0, wide), rng.uniform(-10, high), rng.uniform(4, 16)
-        steps = np.arange(int(length))
-        rows, columns = (y + steps).astype(int), (x + slant * steps).astype(int)
-        keep = (rows >= 0) & (rows < high) & (columns >= 0) & (columns < wide)
-        layer[rows[keep], columns[keep]] += rng.uniform(0.3, 1.0)
-    return np.clip(layer, 0, 1)
 
 
 def hull_area(points):
