@@ -10,6 +10,7 @@ from drivelet.drives.ingest import IngestConfig
 from drivelet.labels.label import LabelConfig
 from drivelet.prompts.search import OptimiseConfig
 from drivelet.quantise.quantise import AwqConfig
+from drivelet.recipes.domain_gap import DomainGapConfig
 from drivelet.recipes.second_teacher import SecondTeacherConfig
 from drivelet.recipes.steps import PredictConfig
 from drivelet.synth.drive_sim import DriveConfig
@@ -30,6 +31,7 @@ class LoopConfig:
         second_teacher: how text recognition joins the teacher on hand-checked signs; not run without `--images`.
         data: the control, plain fine-tuning on hard labels; `distil` the same with the teacher's soft labels.
         calibration_images: images that AWQ calibrates on.
+        domain_gap: how real and rendered images are compared; not done without `--images`.
     """
 
     name: str
@@ -55,3 +57,4 @@ class LoopConfig:
     awq: AwqConfig = field(default_factory=AwqConfig)
     calibration_images: int = 64
     predict: PredictConfig = field(default_factory=PredictConfig)
+    domain_gap: DomainGapConfig = field(default_factory=DomainGapConfig)
