@@ -85,12 +85,16 @@ def _of_field(rows: Sequence[Row], answers: Answers, field: Field, config: Label
         return []
     return [
         Rejection(
-            row=rows[n], stage=STAGE, reason="label disputed with confidence",
-            detail=f"{field.choices[believed_N[n]]} {probs_NC[n, believed_N[n]]:.2f} for {rows[n].label} "
-            f"{probs_NC[n] @ allowed_NC[n]:.2f}",
+            row=row, stage=STAGE, reason="label disputed with confidence", detail=_detail(row, probs_C, field, said)
         )
-        for n in np.flatnonzero(wrong_N)
-    ]  # fmt: skip
+        for row, probs_C, said, wrong in zip(rows, probs_NC, believed_N.tolist(), wrong_N, strict=True)
+        if wrong
+    ]
+
+
+def _detail(row: Row, probs_C: Floats, field: Field, said: int) -> str:
+    own = sum(float(probs_C[field.choices.index(choice)]) for choice in field.parse(row.label))
+    return f"{field.choices[said]} {probs_C[said]:.2f} for {row.label} {own:.2f}"
 
 
 def confident_answers(probs_NC: Floats, allowed_NC: NDArray[np.bool_]) -> NDArray[np.int64]:
