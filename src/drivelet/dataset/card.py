@@ -22,8 +22,8 @@ CARD = """---
 # Driving questions, mixed by Drivelet
 
 {images} images with {rows} labelled questions from {sources} sources. An image may carry several questions; a label is
-one answer of a closed set, or a coarser value that allows several of them. Val and test rows are as their sources gave
-them; only train rows are cleaned, balanced and held to a budget.
+one answer of a closed set, or a coarser value that allows several of them. Test rows are as their sources gave them,
+unreadable images apart; val rows are cleaned; train rows are cleaned, balanced and held to a budget.
 
 ## Images by source and split
 

@@ -26,6 +26,7 @@ class LoopConfig:
         teacher, student, painter: model folders or hub ids.
         world: training renders; `test` the held-out ones; `drives` the simulated drives (used where none are given).
         adapt: LoRA of the teacher on the hand-checked images of `--images`; not run without them.
+        check_labels: let the teacher, before it is adapted, dispute the labels of `--images`.
         zoom: close-ups that join the training images.
         gold_rows: hand-checked rows of each field that calibrate the labelers.
         second_teacher: how text recognition joins the teacher on hand-checked signs; not run without `--images`.
@@ -47,6 +48,7 @@ class LoopConfig:
     gold_rows: int = 40
     label: LabelConfig = field(default_factory=LabelConfig)
     paint: PaintConfig = field(default_factory=PaintConfig)
+    check_labels: bool = False
     mix: MixConfig = field(default_factory=MixConfig)
     zoom: ZoomConfig = field(default_factory=ZoomConfig)
     prompts: OptimiseConfig = field(default_factory=OptimiseConfig)

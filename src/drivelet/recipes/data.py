@@ -87,7 +87,6 @@ class DataConfig:
         )
     )
     seeds: tuple[int, ...] = (0, 1, 2)
-    predict: steps.PredictConfig = default(default_factory=lambda: steps.PredictConfig(blind=False, threads=1))
     domain_gap: DomainGapConfig = default(default_factory=DomainGapConfig)
     resamples: int = 1000
 
@@ -168,11 +167,8 @@ class _Study:
     def measured(self) -> list[tuple[Arm, int, str, Path]]:
         """Measure every model on both tests; return (arm, seed, test, folder of its predictions)."""
         runs = [(arm, seed, test, model) for arm, seed, model in self.models() for test in self.tests]
-        jobs = [
-            {"model": model, "manifest": self.tests[test], "prompts": None, "key": f"{arm.name} {seed} {test}"}
-            for arm, seed, test, model in runs
-        ]
-        folders = self.executor.map(partial(_measure, self.store, self.config.predict), jobs)
+        jobs = [{"model": model, "manifest": self.tests[test]} for _, _, test, model in runs]
+        folders = self.executor.map(partial(_measure, self.store), jobs)
         return [(*run[:3], folder) for run, folder in zip(runs, folders, strict=True)]
 
     def gap(self) -> dict[str, Any]:
@@ -190,8 +186,9 @@ def _train(store: Path, job: tuple[DistilConfig, Mapping[str, Path]]) -> Path:
     return flow.run(distil, config, store=store, inputs=inputs, name="train") / "model"
 
 
-def _measure(store: Path, config: steps.PredictConfig, inputs: Mapping[str, Any]) -> Path:
-    return flow.run(steps.measure, config, store=store, inputs=inputs, name="measure")
+def _measure(store: Path, inputs: Mapping[str, Path]) -> Path:
+    set_threads()
+    return flow.run(steps.answer_rows, {}, store=store, inputs=inputs, name="measure")
 
 
 def data(config: DataConfig, *, images: Sequence[Path], out: Path, executor: Executor) -> Path:

@@ -136,8 +136,15 @@ class Loop:
             [self.painted] if any(r["kept"] for r in flow.read_json(self.painted / "rounds.json")["rounds"]) else []
         )
         sources = [*real, *self.labelled, self.world, *painted]
-        context = {"fields": self.fields, "read_frames": frames_at}
-        return self.stage(mix, self.config.mix, "mix", context, sources=sources)
+        context: dict[str, Any] = {"fields": self.fields, "read_frames": frames_at}
+        if not (self.real and self.config.check_labels):
+            return self.stage(mix, self.config.mix, "mix", context, sources=sources)
+        from drivelet.recipes.mixing import asking
+
+        # The teacher as it is: the adapted one has learned these very labels.
+        context["ask"] = asking(self.config.teacher)
+        options = ["--teacher", self.config.teacher]
+        return self.stage(mix, self.config.mix, "mix", context, sources=sources, options=options)
 
     @cached_property
     def zoomed(self) -> Path:

@@ -16,7 +16,7 @@ from drivelet.distil.soft_labels import SoftLabelConfig
 from drivelet.distil.train import DistilConfig
 from drivelet.recipes.data_arms import keep_images
 from drivelet.recipes.settings import mini
-from drivelet.recipes.steps import PredictConfig, measure, only_split
+from drivelet.recipes.steps import answer_rows, only_split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,7 @@ def _score(training: DistilConfig, student: Path, labels: Path, val: Path, store
     from drivelet.evaluate.scores import sample_scores
 
     trained = flow.run(distil, training, store=store, inputs={"student": student, "soft_labels": labels})
-    inputs = {"model": trained / "model", "manifest": val, "prompts": None, "key": "val"}
-    folder = flow.run(measure, PredictConfig(blind=False), store=store, inputs=inputs)
+    folder = flow.run(answer_rows, {}, store=store, inputs={"model": trained / "model", "manifest": val})
     rows = labelled(read_manifest(val, tasks=tasks.fields()))
     answers = [str(said["answer"]) for said in match(read_predictions(folder / "preds.jsonl"), rows)]
     return sample_scores(answers, rows, tasks.load(), resamples=1).average.value

@@ -102,9 +102,9 @@ def asking(model: str) -> Callable[[Sequence[Row]], Answers]:
 
     fields = tasks.fields()
     prompts = {prompt.field: prompt for prompt in canonical(fields)}
-    engine = Engine.from_pretrained(model)
 
     def ask(rows: Sequence[Row]) -> Answers:
+        engine = Engine.from_pretrained(model)
         return {
             (path, scored.field): scored.probs
             for path, of_image in track(_by_image(rows), total=len({r.path for r in rows}), what="labels checked")
