@@ -1,6 +1,7 @@
 """Study `data` on a handful of images and a tiny model: its path and its files; what it finds there means nothing."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from cli_calls import done, refused
 from drivelet.adapters import blender
+from drivelet.cli import main
 from drivelet.core.errors import MissingBackendError
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.recipes.tiny import tiny, with_random_models
@@ -48,10 +50,22 @@ def study(tmp_path: Path, capfd: Capture, settings: list[str], *arguments: objec
     return json.loads((tmp_path / "study" / "study.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def stages(models: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stages of a finished study without images."""
+    out = tmp_path_factory.mktemp("data") / "study"
+    main(["study", "data", "--out", str(out), *(p for s in [*SHORT, *models] for p in ("--set", s))])
+    return out / "stages"
+
+
 def test_without_images_drives_of_another_domain_stand_in_and_it_says_so(
-    tmp_path: Path, capfd: Capture, models: list[str]
+    capfd: Capture, models: list[str], stages: Path
 ) -> None:
-    found = study(tmp_path, capfd, [*SHORT, *models])
+    out, made = stages.parent, {path: path.stat().st_mtime_ns for path in stages.glob("*/manifest.json")}
+    first = json.loads((out / "study.json").read_text())
+    found = study(out.parent, capfd, [*SHORT, *models])
+    assert found == first
+    assert {path: path.stat().st_mtime_ns for path in stages.glob("*/manifest.json")} == made
     assert {"study", "claim", "holds", "rows", "gains", "slices", "domain_gap", "alarms", "sentence"} <= found.keys()
     assert [row["name"] for row in found["rows"]] == ARMS
     assert found["real"].startswith("stand-in")
@@ -67,17 +81,15 @@ def test_without_images_drives_of_another_domain_stand_in_and_it_says_so(
     assert {each["slice"] for each in found["slices"]} >= {"night"}
     assert set(found["images"]) == {"real", "render", "paint"}
     assert 0 <= found["domain_gap"]["auc"] <= 1
-    assert "Arms" in (tmp_path / "study" / "table.md").read_text()
-    assert (tmp_path / "study" / "plot.png").read_bytes().startswith(b"\x89PNG")
-    stages = tmp_path / "study" / "stages"
+    assert "Arms" in (out / "table.md").read_text()
+    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
     trained = [json.loads(path.read_text()) for path in stages.glob("train-*/train.json")]
     assert sorted(each["steps"] for each in trained) == [2] * 8 + [4] * 2
-    before = {path: path.stat().st_mtime_ns for path in stages.glob("*/manifest.json")}
-    assert study(tmp_path, capfd, [*SHORT, *models]) == found
-    assert {path: path.stat().st_mtime_ns for path in stages.glob("*/manifest.json")} == before
 
 
-def test_a_manifest_of_images_is_the_real_part(tmp_path: Path, capfd: Capture, models: list[str]) -> None:
+def test_a_manifest_of_images_is_the_real_part(tmp_path: Path, capfd: Capture, models: list[str], stages: Path) -> None:
+    for folder in (each for part in ("world", "test", "paint") for each in stages.glob(f"{part}-*")):
+        shutil.copytree(folder, tmp_path / "study" / "stages" / folder.name)
     rows = []
     for n in range(12):
         path = tmp_path / f"{n}.png"

@@ -15,7 +15,7 @@ def near_duplicates(looks: Mapping[str, Look], config: LookConfig) -> Iterator[t
     """Yield each pair of names whose images are the same picture, once, the smaller name first, in a fixed order.
 
     Two hashes are near, or two embeddings are where the images have them (`near_cosine`). A perceptual hash is blind
-    to colour, and sees a shifted crop as another picture, which an embedding does not.
+    to colour, and sees a shifted crop as another picture; how much of that an embedding sees is up to its model.
     """
     names = sorted(name for name, look in looks.items() if look.pixels)
     pairs = {*_by_hash(names, looks, config), *_by_embedding(names, looks, config)}

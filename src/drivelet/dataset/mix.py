@@ -97,13 +97,7 @@ def mix(
     if not sources:
         raise InputError("mix: no source given; name a manifest, a labelled drive, a render or a paint folder")
     out.mkdir(parents=True, exist_ok=True)
-    frames = (out / "frames").absolute()
-    read = [
-        read_source(path, position=n, fields=fields, frames=frames, min_prob=config.min_prob)
-        for n, path in enumerate(sources)
-    ]
-    candidates = [candidate for source in read for candidate in source.candidates]
-    rejected = [rejection for source in read for rejection in source.rejected]
+    candidates, rejected = _read(sources, fields, config, (out / "frames").absolute())
     looks = _looks(candidates, read_frames, embed, config)
     origin = {candidate.row.path: candidate.origin for candidate in candidates}
     rows = place(candidates, looks, rejected, config=config.looks, val_share=config.val_share, seed=config.seed)
@@ -129,6 +123,17 @@ def mix(
 
 
 mix.stage_version = 2
+
+
+def _read(
+    sources: Sequence[Path], fields: Mapping[str, Field], config: MixConfig, frames: Path
+) -> tuple[list[Candidate], list[Rejection]]:
+    read = [
+        read_source(path, position=n, fields=fields, frames=frames, min_prob=config.min_prob)
+        for n, path in enumerate(sources)
+    ]
+    candidates = [candidate for source in read for candidate in source.candidates]
+    return candidates, [rejection for source in read for rejection in source.rejected]
 
 
 def _looks(

@@ -73,7 +73,7 @@ def outcome(
             here, base = runs[arm.name, test], runs[BASE, test]
             row[test] = mean_score([run.scores.average for run in here])
             gained = asdict(gain([run.scores.average for run in here], [run.scores.average for run in base]))
-            row[f"gain_{test}"] = {key: gained[key] for key in ("value", "low", "high")}
+            row[f"gain_{test}"] = {key: 0.0 if arm.name == BASE else gained[key] for key in ("value", "low", "high")}
             if arm.name != BASE:
                 gains += _gains(arm.name, test, here, base)
         rows.append(row)
