@@ -148,6 +148,7 @@ def write_outcome(found: Outcome, facts: Mapping[str, Any], *, out: Path) -> Pat
     gains = [each | {"p": round(each["p"], 4)} for each in found.gains]
     tables = {
         "Arms": interval_table(found.rows),
+        "Images": records_table([{"part": "train", **facts["images"]}, {"part": "test", **facts["test_images"]}]),
         "Gain over real at equal steps": records_table(gains),
         "Long-tail slices": records_table(found.slices),
         "What separates real from rendered images": records_table(facts["domain_gap"]["features"]),
