@@ -258,23 +258,35 @@ def paint(out: Path, world: Path | None, painter: Path | None, teacher: str | No
 @click.argument("sources", nargs=-1, required=True, type=PathArg)
 @OUT
 @click.option(
-    "--export", "exports", multiple=True, type=click.Choice(["llava", "parquet"]), help="Also write this form."
+    "--export",
+    "exports",
+    multiple=True,
+    type=click.Choice(["parquet", "llava", "sharegpt", "coco", "webdataset"]),
+    help="Also write this form, into OUT/FORM; may be given several times.",
 )
+@click.option("--embedder", default=None, help="Model folder or hub id; finds near-duplicates by embedding too.")
+@click.option(
+    "--teacher", default=None, help="Model that checks the labels of real images; it must not have trained on them."
+)
+@click.option("--search", is_flag=True, help="First search the ratio of sources that trains best, on val rows alone.")
 @SET
-def mix(sources: Sequence[Path], out: Path, exports: Sequence[str], settings: Sequence[str]) -> None:
+def mix(
+    sources: Sequence[Path],
+    out: Path,
+    exports: Sequence[str],
+    embedder: str | None,
+    teacher: str | None,
+    search: bool,
+    settings: Sequence[str],
+) -> None:
     """Clean, split and mix manifests, labelled drives, render and paint folders into one training set."""
-    from drivelet import tasks
-    from drivelet.dataset import export
-    from drivelet.dataset.mix import MixConfig, mix
-    from drivelet.drives.frames import frames_at
-    from drivelet.recipes.settings import apply_settings
+    from drivelet.recipes import mixing
 
-    fields = tasks.fields()
-    config = apply_settings(MixConfig(), settings)
-    manifest = mix(config, sources=sources, fields=fields, read_frames=frames_at, out=out)
-    for name in exports:
-        click.echo({"llava": export.to_llava, "parquet": export.to_parquet}[name](manifest, fields, out / name))
-    click.echo(manifest)
+    written = mixing.mix_command(
+        sources, out=out, exports=exports, embedder=embedder, teacher=teacher, search=search, settings=settings
+    )
+    for path in written:
+        click.echo(path)
 
 
 @app.group()
@@ -382,16 +394,20 @@ def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | N
 @command("drivelet study temporal --out out/temporal --workers 2")
 @click.argument("name")
 @OUT
+@click.option("--images", multiple=True, type=PathArg, help="Manifest of real images, for the study `data`.")
 @EXECUTOR
 @WORKERS
 @SET
-def study(name: str, out: Path, executor: str, workers: int, settings: Sequence[str]) -> None:
-    """Run a study: a claim, the measurement that settles it, a table, a plot and a plain sentence."""
+def study(name: str, out: Path, images: Sequence[Path], executor: str, workers: int, settings: Sequence[str]) -> None:
+    """Run a study: a claim, the measurement that settles it, a table, a plot and a plain sentence.
+
+    NAME is temporal (labels over time) or data (real against painted and rendered training images).
+    """
     from drivelet.adapters import executors
     from drivelet.recipes import studies
 
     crew = executors.executor(executor, workers=workers)
-    click.echo(studies.run(name, out=out, executor=crew, settings=settings))
+    click.echo(studies.run(name, out=out, executor=crew, settings=settings, images=images))
 
 
 @command("drivelet report out/demo")

@@ -14,7 +14,8 @@ from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, read_manifest, write_manifest
 from drivelet.core.tables import read_rows
-from drivelet.dataset.export import to_llava, to_parquet
+from drivelet.dataset.export_chat import to_llava
+from drivelet.dataset.export_parquet import to_parquet
 from drivelet.dataset.mix import MixConfig, mix
 
 FIELDS = tasks.fields()

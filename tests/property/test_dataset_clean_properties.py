@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from drivelet import tasks
 from drivelet.core.manifest import Row
 from drivelet.dataset.clean import clean_rows
-from drivelet.dataset.looks import Look, LookConfig, near_duplicates
+from drivelet.dataset.duplicates import near_duplicates
+from drivelet.dataset.looks import Look, LookConfig
 
 CONFIG = LookConfig()
 FIELDS = tasks.fields()
@@ -63,3 +64,39 @@ def test_one_of_each_picture_is_kept_and_no_picture_crosses_splits(items: list[t
         while end.detail in left and end.reason != "contradicting labels":
             end = left[end.detail]
         assert end.detail in kept or end.reason == "contradicting labels"
+
+
+PICTURES = st.lists(
+    st.tuples(
+        st.sampled_from("pqr"),
+        st.sampled_from([0, 1, 2**30 - 1]),
+        st.sampled_from(["train", "val", "test"]),
+        st.sampled_from(["traffic_light.state:red", "traffic_light.state:green", "cone.count:0", "cone.count:some"]),
+        st.sampled_from([1.0, 0.7]),
+        st.sampled_from(["", "too dark"]),
+        st.sampled_from([0.0, 0.001, 1.5]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(PICTURES, st.randoms(use_true_random=False))
+@settings(max_examples=100)
+def test_cleaning_twice_is_cleaning_once_and_the_order_of_rows_decides_nothing(items, random) -> None:
+    rows, looks = [], {}
+    for n, (pixels, perceptual, split, said, weight, flaw, angle) in enumerate(items):
+        path, (task, label) = f"{n:02d}", said.split(":")
+        rows.append(Row(path=path, task=task, label=label, split=split, group=path, weight=weight))
+        vector = np.array([np.cos(angle), np.sin(angle)], np.float32)
+        looks[path] = Look(
+            pixels=f"{pixels}{perceptual}", perceptual=perceptual, thumbnail=GREY, flaw=flaw, vector=vector
+        )
+    once = clean_rows(rows, looks=looks, fields=FIELDS, config=CONFIG)
+    twice = clean_rows(once.rows, looks=looks, fields=FIELDS, config=CONFIG)
+    assert twice.rows == once.rows
+    assert twice.rejected == []
+    shuffled = random.sample(rows, len(rows))
+    again = clean_rows(shuffled, looks=looks, fields=FIELDS, config=CONFIG)
+    assert sorted(again.rows, key=str) == sorted(once.rows, key=str)
+    assert sorted(again.rejected, key=str) == sorted(once.rejected, key=str)

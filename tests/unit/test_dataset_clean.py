@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ from drivelet import tasks
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.manifest import Row
 from drivelet.dataset.clean import Cleaned, clean_rows
-from drivelet.dataset.looks import LookConfig, look_at, look_at_file, near_duplicates
+from drivelet.dataset.duplicates import near_duplicates
+from drivelet.dataset.looks import LookConfig, look_at, look_at_file
 
 CONFIG = LookConfig()
+TWO_TONES = np.array([[60, 190], [60, 60]], np.uint8).repeat(40, 0).repeat(40, 1)[..., None].repeat(3, 2)
 
 
 def picture(seed: int, size: int = 64) -> ImageArray:
@@ -47,7 +50,7 @@ def test_equally_sure_contradictions_all_leave_but_a_hand_made_label_beats_a_pse
     images = {"a": picture(1), "b": picture(1), "c": picture(2), "d": picture(2)}
     rows = [row("a", "red"), row("b", "green"), row("c", "red", weight=0.9), row("d", "green")]
     result = cleaned(rows, images)
-    assert [(r.path, r.label) for r in result.rows] == [("c", "green")]
+    assert [(r.path, r.label) for r in result.rows] == [("d", "green")]
     assert reasons(result) == {"a": "contradicting labels", "b": "contradicting labels", "c": "exact duplicate"}
 
 
@@ -84,7 +87,10 @@ def test_test_rows_stay_as_given() -> None:
     [
         (np.zeros((64, 64, 3), np.uint8), "too dark"),
         (np.full((64, 64, 3), 120, np.uint8), "no contrast"),
+        (np.full((64, 64, 3), 250, np.uint8), "too bright"),
         (picture(1)[:4], "too small"),
+        (picture(1, 160)[:16], "odd shape"),
+        (TWO_TONES, "low information"),
         (np.repeat(np.linspace(0, 255, 160).astype(np.uint8)[None, :, None], 90, 0).repeat(3, 2), "blurred"),
         (picture(1), ""),
     ],
@@ -113,3 +119,18 @@ def test_colour_tells_a_red_lamp_from_a_green_one() -> None:
     red[8:16, 8:16], green[8:16, 8:16] = (220, 20, 20), (20, 150, 20)
     looks = {"red": look_at(red, CONFIG), "green": look_at(green, CONFIG)}
     assert list(near_duplicates(looks, CONFIG)) == []
+
+
+def test_a_shifted_copy_is_found_by_its_embedding_and_leaves_only_where_it_says_the_same() -> None:
+    whole = picture(3, 96)
+    images = {"a": whole, "b": np.roll(whole, 40, axis=1), "c": np.roll(whole, 44, axis=1), "d": picture(9, 96)}
+    vectors = {"a": [1.0, 0.0], "b": [0.99999, 0.00447], "c": [1.0, 0.0], "d": [0.0, 1.0]}
+    looks = {
+        path: replace(look_at(image, CONFIG), vector=np.array(vectors[path], np.float32))
+        for path, image in images.items()
+    }
+    assert list(near_duplicates(looks, CONFIG)) == [("a", "b"), ("a", "c"), ("b", "c")]
+    rows = [row("a", "red"), row("b", "red"), row("c", "green"), row("d", "red")]
+    result = clean_rows(rows, looks=looks, fields=tasks.fields())
+    assert [r.path for r in result.rows] == ["a", "c", "d"]
+    assert reasons(result) == {"b": "near-duplicate"}

@@ -210,3 +210,19 @@ def test_wrong_folders(tmp_path: Path):
     (tmp_path / "extra.json").write_text("{")
     with pytest.raises(InputError, match=r"extra\.json: no JSON"):
         load_sections(tmp_path)
+
+
+def test_an_alarm_stands_at_the_top_and_the_gap_has_its_section(tmp_path: Path):
+    part = {
+        name: {"value": value, "low": value - 0.1, "high": value + 0.1}
+        for name, value in (("real", 0.5), ("synthetic", 0.9), ("gap", 0.4))
+    }
+    gap = {
+        "auc": 0.97,
+        "features": [{"feature": "noise", "difference": -2.1, "real": 9.0, "synthetic": 1.0}],
+        "accuracy": {"tasks": {"cone": part}, "average": part},
+    }
+    alarm = {"name": "domain_gap", "message": "Alarm domain_gap: awq is good on <synthetic> images"}
+    page = write_report({**SUMMARY, "alarms": [alarm]}, tmp_path, extras={"domain_gap": gap}).read_text()
+    assert 'class="lead alarm">Alarm domain_gap: awq is good on &lt;synthetic&gt; images' in page
+    assert "Domain gap" in page and "noise" in page and "0.400 [0.300, 0.500]" in page and "0.97" in page

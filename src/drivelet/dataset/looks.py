@@ -1,9 +1,13 @@
-"""What cleaning knows about an image: its pixels' hash, its perceptual hash, a thumbnail and its flaw."""
+"""What cleaning knows about an image: its pixels' hash, its perceptual hash, a thumbnail, a vector and its flaw.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+The checks are those of cleanvision 0.3 (dark, light, blurry, low information, odd size and ratio), in our own lines:
+that library wants all images in a folder or a data frame (and brings pandas), while ours come from videos one by one;
+it calls a night frame with one lit lamp dark; and its odd sizes are relative to the other images, so that cleaning
+twice would remove more than cleaning once.
+"""
+
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -13,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drivelet.core.artifacts import ImageArray
+from drivelet.core.images import DAMAGED
 
 HASH_BITS = 64
 THUMBNAIL = 16
@@ -23,33 +28,41 @@ class LookConfig:
     """Thresholds under which an image is unfit, and within which two images are the same picture.
 
     Attributes:
-        min_side: shorter side in pixels.
+        min_side: shorter side in pixels; `max_aspect` the longer side over it.
         min_bright: grey level (0..255) that the brightest hundredth of the pixels must reach: a night frame with one
             lit lamp passes, a lens cap does not.
+        max_dark: grey level that the darkest hundredth must not exceed: a burnt-out picture has no shadow.
         min_contrast: standard deviation of grey levels.
         min_sharpness: variance of the Laplacian over the variance of the grey levels, at 160 px; fog passes.
+        min_information: Shannon entropy of the grey levels in bits: a drawing of two flat tones has less than one.
         near_distance: Hamming distance of the 64-bit perceptual hashes.
         near_mean: mean difference of the 16x16 colour thumbnails (0..255).
         near_peak: largest difference of one thumbnail cell: a lamp that changed colour exceeds it.
+        near_cosine: cosine of the embeddings, where images have them, from which on two are the same picture.
     """
 
     min_side: int = 8
+    max_aspect: float = 8.0
     min_bright: float = 24.0
+    max_dark: float = 225.0
     min_contrast: float = 3.0
     min_sharpness: float = 0.002
+    min_information: float = 1.0
     near_distance: int = 6
     near_mean: float = 6.0
     near_peak: float = 32.0
+    near_cosine: float = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """An image's fingerprints; `flaw` is empty or says why the image is unfit."""
+    """An image's fingerprints; `flaw` is empty or says why the image is unfit, `vector` is an embedding of length 1."""
 
     pixels: str = ""
     perceptual: int = 0
     thumbnail: NDArray[np.uint8]
     flaw: str = ""
+    vector: NDArray[np.float32] | None = None
 
 
 UNREADABLE = Look(thumbnail=np.zeros((THUMBNAIL, THUMBNAIL, 3), np.uint8), flaw="unreadable image")
@@ -64,91 +77,49 @@ def look_at(image: ImageArray, config: LookConfig) -> Look:
     return Look(pixels=digest, perceptual=perceptual, thumbnail=thumbnail, flaw=_flaw(image, config))
 
 
-def look_at_file(path: Path, config: LookConfig) -> Look:
-    """Return the fingerprints of an image file; a file that does not decode bears the flaw `unreadable image`."""
+def open_image(path: Path) -> ImageArray | None:
+    """Return an image file as RGB, None where it does not decode."""
     try:
         with Image.open(path) as image:
-            return look_at(np.asarray(image.convert("RGB")), config)
-    except (OSError, SyntaxError, ValueError):
-        return UNREADABLE
+            return np.asarray(image.convert("RGB"))
+    except DAMAGED:
+        return None
+
+
+def look_at_file(path: Path, config: LookConfig) -> Look:
+    """Return the fingerprints of an image file; a file that does not decode bears the flaw `unreadable image`."""
+    image = open_image(path)
+    return UNREADABLE if image is None else look_at(image, config)
 
 
 def _flaw(image: ImageArray, config: LookConfig) -> str:
-    if min(image.shape[:2]) < config.min_side:
+    short, long = sorted(image.shape[:2])
+    if short < config.min_side:
         return "too small"
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    if float(np.percentile(grey, 99)) < config.min_bright:
+    if long > config.max_aspect * short:
+        return "odd shape"
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    darkest, brightest = np.percentile(grey, [1, 99])
+    if brightest < config.min_bright:
         return "too dark"
+    if darkest > config.max_dark:
+        return "too bright"
+    return _featureless(grey, config)
+
+
+def _featureless(grey: NDArray[np.uint8], config: LookConfig) -> str:
     scale = 160 / max(grey.shape)
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
     variance = float(np.var(small))
     if variance < config.min_contrast**2:
         return "no contrast"
+    if entropy_bits(grey) < config.min_information:
+        return "low information"
     return "blurred" if float(cv2.Laplacian(small, cv2.CV_64F).var()) / variance < config.min_sharpness else ""
 
 
-def near_duplicates(looks: Mapping[str, Look], config: LookConfig) -> Iterator[tuple[str, str]]:
-    """Yield each pair of names whose images are the same picture, in a fixed order.
-
-    Two hashes within `near_distance` share at least one of `near_distance + 1` bands of bits, so only images that
-    share a band are compared. Perceptual hashes are blind to colour, so the colour thumbnails must agree too.
-    """
-    names = sorted(name for name, look in looks.items() if look.pixels)
-    hashes = np.array([looks[name].perceptual for name in names], np.uint64)
-    cells = THUMBNAIL * THUMBNAIL * 3
-    thumbnails = np.array([looks[name].thumbnail for name in names], np.uint8).reshape(len(names), cells)
-    for first, others in _candidates(hashes, config.near_distance):
-        difference = np.abs(thumbnails[others].astype(np.int16) - thumbnails[first])
-        same = (difference.mean(axis=1) <= config.near_mean) & (difference.max(axis=1) <= config.near_peak)
-        for second in others[same]:
-            yield names[first], names[int(second)]
-
-
-def _candidates(hashes: NDArray[np.uint64], distance: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Yield (index, later indices within Hamming `distance`), each pair once."""
-    buckets = list(_buckets(hashes, distance + 1))
-    for index in range(len(hashes)):
-        near = [bucket[index] for bucket in buckets if index in bucket]
-        if not near:
-            continue
-        others = np.unique(np.concatenate(near))
-        others = others[others > index]
-        close = np.bitwise_count(hashes[others] ^ hashes[index]) <= distance
-        if close.any():
-            yield index, others[close]
-
-
-def _buckets(hashes: NDArray[np.uint64], bands: int) -> Iterator[dict[int, NDArray[np.int64]]]:
-    """For each band of bits: index -> all indices with the same bits there (buckets of one are left out)."""
-    edges = np.linspace(0, HASH_BITS, bands + 1).astype(int)
-    for low, high in pairwise(edges):
-        part = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        order = np.argsort(part, kind="stable")
-        for_index: dict[int, NDArray[np.int64]] = {}
-        for bucket in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-            if len(bucket) > 1:
-                for_index.update((int(index), bucket) for index in bucket)
-        yield for_index
-
-
-class Unions:
-    """Sets of names that grow together (disjoint-set forest); each set is named by its smallest member."""
-
-    def __init__(self, pairs: Iterable[Sequence[str]] = ()) -> None:
-        self._parent: dict[str, str] = {}
-        for first, second in pairs:
-            self.join(first, second)
-
-    def find(self, name: str) -> str:
-        """Return the smallest name of the set that holds `name`."""
-        root = name
-        while (parent := self._parent.get(root, root)) != root:
-            root = parent
-        while name != root:
-            name, self._parent[name] = self._parent.get(name, name), root
-        return root
-
-    def join(self, first: str, second: str) -> None:
-        """Merge the sets of two names."""
-        low, high = sorted((self.find(first), self.find(second)))
-        self._parent[high] = low
+def entropy_bits(grey: NDArray[np.uint8]) -> float:
+    """Return the Shannon entropy of the histogram of grey levels, 0..8 bits."""
+    counts = np.bincount(grey.ravel(), minlength=256)
+    shares = counts[counts > 0] / grey.size
+    return float(-(shares * np.log2(shares)).sum())

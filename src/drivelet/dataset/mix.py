@@ -1,24 +1,33 @@
 """Mixing: real and synthetic images at a chosen ratio, under a budget, every loss written down."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, check_groups, write_manifest
 from drivelet.core.progress import track
-from drivelet.dataset.balance import select, side_counts
-from drivelet.dataset.clean import PRIORITY, Cleaned, Rejection, clean_rows
+from drivelet.core.tables import chunked
+from drivelet.dataset.balance import origin_counts, select, side_counts
+from drivelet.dataset.card import write_card
+from drivelet.dataset.clean import Cleaned, Rejection, clean_rows
+from drivelet.dataset.label_errors import Answers, LabelErrorConfig, without_label_errors
 from drivelet.dataset.ledger import summary, write_ledger
-from drivelet.dataset.looks import Look, LookConfig, look_at, look_at_file, near_duplicates
+from drivelet.dataset.looks import UNREADABLE, Look, LookConfig, look_at, open_image
+from drivelet.dataset.place import SIDES, place
 from drivelet.dataset.sources import Candidate, ReadFrames, by_video, read_source, side_of
-from drivelet.dataset.split import assign_splits
 
-SIDES = ("real", "synthetic")
+Embed = Callable[[Sequence[ImageArray]], NDArray[np.float32]]
+"""Returns a unit vector an image, shape (images, D)."""
+Ask = Callable[[Sequence[Row]], Answers]
+"""Asks a teacher that was never trained on these rows."""
+CHUNK = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,27 +37,43 @@ class MixConfig:
     Attributes:
         real_share: share of real images among the training images; None takes what is there. A short side shrinks the
             other so that the ratio holds; where one side is absent the ratio cannot hold and `mix.json` says so.
+        shares: the same by source (real, drive, render, paint) instead of `real_share`; a source that is not named
+            stays out.
         max_images: most training images, or None.
+        balance: fill the strata (field by answer) evenly; else images enter as they come, by a hash.
         max_frames_per_video: most frames of one video that are looked at, evenly spaced.
         val_share: share of groups put aside for val on a side (real, synthetic) whose sources bring no val rows.
         min_prob: pseudo-labels below this probability stay out.
         seed: decides which images of a stratum enter, and which groups go to val.
         looks: thresholds of the cleaning.
+        label_errors: how hand-made labels are checked where a teacher is at hand.
     """
 
     real_share: float | None = 0.5
+    shares: dict[str, float] = field(default_factory=dict)
     max_images: int | None = None
+    balance: bool = True
     max_frames_per_video: int = 3000
     val_share: float = 0.1
     min_prob: float = 0.5
     seed: int = 0
     looks: LookConfig = field(default_factory=LookConfig)
+    label_errors: LabelErrorConfig = field(default_factory=LabelErrorConfig)
 
 
 def mix(
-    config: MixConfig, *, sources: Sequence[Path], fields: Mapping[str, Field], read_frames: ReadFrames, out: Path
+    config: MixConfig,
+    *,
+    sources: Sequence[Path],
+    fields: Mapping[str, Field],
+    read_frames: ReadFrames,
+    embed: Embed | None = None,
+    ask: Ask | None = None,
+    options: Sequence[str] = (),
+    out: Path,
 ) -> Path:
-    """Clean, split and mix the sources; write `manifest.csv`, `mix.json`, `items.lance` and `rejections.csv`.
+    """Clean, split and mix the sources; write `manifest.csv`, `mix.json`, `README.md` (the dataset's card),
+    `items.lance` and `rejections.csv`.
 
     Val and test rows keep their side and are not budgeted; no test row, and no picture of one, enters train. A drive
     that shows a val or test image leaves train as a whole. Pseudo-labels weigh their probability.
@@ -58,28 +83,25 @@ def mix(
         sources: manifests, labelled drives, render and paint folders.
         fields: every field by name.
         read_frames: reads frames of a drive's video.
+        embed: embeds images, so that near-duplicates are also found by embedding.
+        ask: asks a teacher, which then checks the labels of real manifests.
+        options: words of the command that made this mix, for its card.
         out: folder to write to; a drive's chosen frames land in `out/frames`.
 
     Returns:
         The path of `out/manifest.csv`.
 
     Raises:
-        InputError: no source, a damaged source, or nothing left to train on.
+        InputError: no source, a damaged source, shares of a source that is not there, or nothing left to train on.
     """
     if not sources:
         raise InputError("mix: no source given; name a manifest, a labelled drive, a render or a paint folder")
     out.mkdir(parents=True, exist_ok=True)
-    frames = (out / "frames").absolute()
-    read = [
-        read_source(path, position=n, fields=fields, frames=frames, min_prob=config.min_prob)
-        for n, path in enumerate(sources)
-    ]
-    candidates = [candidate for source in read for candidate in source.candidates]
-    rejected = [rejection for source in read for rejection in source.rejected]
-    looks = _looks(candidates, read_frames, config)
+    candidates, rejected = _read(sources, fields, config, (out / "frames").absolute())
+    looks = _looks(candidates, read_frames, embed, config)
     origin = {candidate.row.path: candidate.origin for candidate in candidates}
-    rows = _place(candidates, looks, config, rejected)
-    cleaned = clean_rows(rows, looks=looks, fields=fields, config=config.looks)
+    rows = place(candidates, looks, rejected, config=config.looks, val_share=config.val_share, seed=config.seed)
+    cleaned = _checked(clean_rows(rows, looks=looks, fields=fields, config=config.looks), origin, ask, fields, config)
     chosen = _choose(cleaned.rows, origin, config)
     rejected += cleaned.rejected
     rejected += [_over(row) for row in cleaned.rows if row.split == "train" and row.path not in chosen]
@@ -93,76 +115,84 @@ def mix(
     report = {"config": asdict(config), **summary(result, origin, cleaned.rows)}
     (out / "mix.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     write_manifest(out / "manifest.csv", kept)
+    write_card(
+        out, result=result, origin=origin, sources=sources, config=asdict(config), defaults=asdict(MixConfig()),
+        options=options,
+    )  # fmt: skip
     return out / "manifest.csv"
 
 
-def _looks(candidates: Sequence[Candidate], read_frames: ReadFrames, config: MixConfig) -> dict[str, Look]:
-    """Fingerprints of every image; a drive's frames are read once, evenly thinned to the cap."""
+mix.stage_version = 2
+
+
+def _read(
+    sources: Sequence[Path], fields: Mapping[str, Field], config: MixConfig, frames: Path
+) -> tuple[list[Candidate], list[Rejection]]:
+    read = [
+        read_source(path, position=n, fields=fields, frames=frames, min_prob=config.min_prob)
+        for n, path in enumerate(sources)
+    ]
+    candidates = [candidate for source in read for candidate in source.candidates]
+    return candidates, [rejection for source in read for rejection in source.rejected]
+
+
+def _looks(
+    candidates: Sequence[Candidate], read_frames: ReadFrames, embed: Embed | None, config: MixConfig
+) -> dict[str, Look]:
+    """Fingerprints of every image, which is read once."""
+    looks: dict[str, Look] = {}
+    for chunk in chunked(_pictures(candidates, read_frames, config), CHUNK):
+        found = {path: UNREADABLE if image is None else look_at(image, config.looks) for path, image in chunk}
+        fit = [(path, image) for path, image in chunk if image is not None and not found[path].flaw]
+        if embed and fit:
+            vectors = embed([image for _, image in fit])
+            found |= {path: replace(found[path], vector=v) for (path, _), v in zip(fit, vectors, strict=True)}
+        looks |= found
+    return looks
+
+
+def _pictures(
+    candidates: Sequence[Candidate], read_frames: ReadFrames, config: MixConfig
+) -> Iterator[tuple[str, ImageArray | None]]:
+    """Yield (path, image) of every candidate, None where the file does not decode; a video is thinned to the cap."""
     files = sorted({candidate.row.path for candidate in candidates if candidate.video is None})
-    looks = {path: look_at_file(Path(path), config.looks) for path in track(files, total=len(files), what="images")}
+    for path in track(files, total=len(files), what="images"):
+        yield path, open_image(Path(path))
     videos = by_video(candidates)
     for file, wanted in track(videos.items(), total=len(videos), what="videos"):
         step = -(-len(wanted) // config.max_frames_per_video)
         for index, image in read_frames(file, list(wanted)[::step]):
-            looks[wanted[index]] = look_at(image, config.looks)
-    return looks
+            yield wanted[index], image
 
 
-def _place(
-    candidates: Sequence[Candidate], looks: Mapping[str, Look], config: MixConfig, rejected: list[Rejection]
-) -> list[Row]:
-    """Give every row its split: leaking drives out of train, and val carved where a side has none."""
-    seen: list[Candidate] = []
-    for candidate in candidates:
-        if candidate.row.path in looks:
-            seen.append(candidate)
-        else:
-            rejected.append(
-                Rejection(row=candidate.row, stage="quality", reason="frame damaged, or beyond the cap of its video")
-            )
-    pairs = list(near_duplicates({path: look for path, look in looks.items() if not look.flaw}, config.looks))
-    leaks = _leaks(seen, pairs)
-    rows: list[Row] = []
-    for side in SIDES:
-        here = [candidate.row for candidate in seen if candidate.side == side and candidate.row.group not in leaks]
-        if here and config.val_share > 0 and not any(row.split == "val" for row in here):
-            group = {row.path: row.group for row in here}
-            links = [(group[first], group[second]) for first, second in pairs if first in group and second in group]
-            train = [row for row in here if row.split == "train"]
-            carved = assign_splits(train, val_share=config.val_share, seed=config.seed, links=links)
-            here = [row for row in here if row.split != "train"] + carved
-        rows += here
-    for row in (candidate.row for candidate in seen):
-        if row.group in leaks:
-            split, detail = leaks[row.group]
-            reason = f"its drive shows a {split} image"
-            rejected.append(Rejection(row=row, stage="split", reason=reason, detail=detail))
-    return rows
-
-
-def _leaks(candidates: Sequence[Candidate], pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Groups of drives that show the picture of a held-out real image: group -> (split, that image)."""
-    drives = {c.row.path: c.row.group for c in candidates if c.video}
-    images = [c for c in candidates if not c.video and c.side == "real"]
-    held_out = {c.row.path: c.row.split for c in images if c.row.split != "train"}
-    leaks: dict[str, tuple[str, str]] = {}
-    for first, second in pairs:
-        for frame, image in ((first, second), (second, first)):
-            if frame in drives and image in held_out:
-                found = (held_out[image], image)
-                leaks[drives[frame]] = min(found, leaks.get(drives[frame], found), key=lambda f: PRIORITY[f[0]])
-    return leaks
+def _checked(
+    cleaned: Cleaned, origin: Mapping[str, str], ask: Ask | None, fields: Mapping[str, Field], config: MixConfig
+) -> Cleaned:
+    """Take out hand-made labels that a teacher disputes; renders are exact, and pseudo-labels are a teacher's own."""
+    if ask is None:
+        return cleaned
+    doubtful = [row for row in cleaned.rows if row.split == "train" and origin[row.path] == "real"]
+    answers = ask(doubtful) if doubtful else {}
+    left = without_label_errors(cleaned.rows, answers=answers, fields=fields, config=config.label_errors)
+    return Cleaned(rows=left.rows, rejected=[*cleaned.rejected, *left.rejected])
 
 
 def _choose(rows: Sequence[Row], origin: Mapping[str, str], config: MixConfig) -> set[str]:
     """Paths of the training images: the counts that the ratio and the budget allow, strata filled evenly."""
-    train: dict[str, list[Row]] = {side: [] for side in SIDES}
+    kind = {path: name if config.shares else side_of(name) for path, name in origin.items()}
+    train: dict[str, list[Row]] = {name: [] for name in (config.shares or SIDES)}
     for row in rows:
-        if row.split == "train":
-            train[side_of(origin[row.path])].append(row)
-    there = {side: len({row.path for row in train[side]}) for side in SIDES}
-    counts = side_counts(there["real"], there["synthetic"], share=config.real_share, budget=config.max_images)
-    return {path for side, count in zip(SIDES, counts, strict=True) for path in select(train[side], count, config.seed)}
+        if row.split == "train" and kind[row.path] in train:
+            train[kind[row.path]].append(row)
+    there = {name: len({row.path for row in found}) for name, found in train.items()}
+    if config.shares:
+        counts = origin_counts(there, shares=config.shares, budget=config.max_images)
+    else:
+        sides = side_counts(there["real"], there["synthetic"], share=config.real_share, budget=config.max_images)
+        counts = dict(zip(SIDES, sides, strict=True))
+    return {
+        path for name, count in counts.items() for path in select(train[name], count, config.seed, even=config.balance)
+    }
 
 
 def _over(row: Row) -> Rejection:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from drivelet.core.manifest import Row
 from drivelet.core.rng import derive_seed
-from drivelet.dataset.looks import Unions
+from drivelet.dataset.duplicates import Unions
 
 FULL = 2.0**63
 

@@ -10,6 +10,7 @@ from drivelet.drives.ingest import IngestConfig
 from drivelet.labels.label import LabelConfig
 from drivelet.prompts.search import OptimiseConfig
 from drivelet.quantise.quantise import AwqConfig
+from drivelet.recipes.domain_gap import DomainGapConfig
 from drivelet.recipes.second_teacher import SecondTeacherConfig
 from drivelet.recipes.steps import PredictConfig
 from drivelet.synth.drive_sim import DriveConfig
@@ -25,11 +26,13 @@ class LoopConfig:
         teacher, student, painter: model folders or hub ids.
         world: training renders; `test` the held-out ones; `drives` the simulated drives (used where none are given).
         adapt: LoRA of the teacher on the hand-checked images of `--images`; not run without them.
+        check_labels: let the teacher, before it is adapted, dispute the labels of `--images`.
         zoom: close-ups that join the training images.
         gold_rows: hand-checked rows of each field that calibrate the labelers.
         second_teacher: how text recognition joins the teacher on hand-checked signs; not run without `--images`.
         data: the control, plain fine-tuning on hard labels; `distil` the same with the teacher's soft labels.
         calibration_images: images that AWQ calibrates on.
+        domain_gap: how real and rendered images are compared; not done without `--images`.
     """
 
     name: str
@@ -45,6 +48,7 @@ class LoopConfig:
     gold_rows: int = 40
     label: LabelConfig = field(default_factory=LabelConfig)
     paint: PaintConfig = field(default_factory=PaintConfig)
+    check_labels: bool = False
     mix: MixConfig = field(default_factory=MixConfig)
     zoom: ZoomConfig = field(default_factory=ZoomConfig)
     prompts: OptimiseConfig = field(default_factory=OptimiseConfig)
@@ -55,3 +59,4 @@ class LoopConfig:
     awq: AwqConfig = field(default_factory=AwqConfig)
     calibration_images: int = 64
     predict: PredictConfig = field(default_factory=PredictConfig)
+    domain_gap: DomainGapConfig = field(default_factory=DomainGapConfig)

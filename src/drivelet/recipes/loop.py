@@ -16,7 +16,7 @@ from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed
 from drivelet.recipes import labelling, making, steps
 from drivelet.recipes.config import LoopConfig
-from drivelet.recipes.results import write_results
+from drivelet.recipes.results import Measured, write_results
 from drivelet.recipes.second_teacher import pool_teachers, read_signs
 
 
@@ -136,8 +136,15 @@ class Loop:
             [self.painted] if any(r["kept"] for r in flow.read_json(self.painted / "rounds.json")["rounds"]) else []
         )
         sources = [*real, *self.labelled, self.world, *painted]
-        context = {"fields": self.fields, "read_frames": frames_at}
-        return self.stage(mix, self.config.mix, "mix", context, sources=sources)
+        context: dict[str, Any] = {"fields": self.fields, "read_frames": frames_at}
+        if not (self.real and self.config.check_labels):
+            return self.stage(mix, self.config.mix, "mix", context, sources=sources)
+        from drivelet.recipes.mixing import asking
+
+        # The teacher as it is: the adapted one has learned these very labels.
+        context["ask"] = asking(self.config.teacher)
+        options = ["--teacher", self.config.teacher]
+        return self.stage(mix, self.config.mix, "mix", context, sources=sources, options=options)
 
     @cached_property
     def zoomed(self) -> Path:
@@ -213,13 +220,48 @@ class Loop:
         ]
         folders = self.executor.map(partial(_measure, self.out / "stages", self.config.predict), jobs)
         measured = [(*row, folder) for row, folder in zip(self.models, folders, strict=True)]
+        gap, alarms = self.domain_gap(measured[-1])
         extras = {
             "painter": flow.read_json(self.painted / "rounds.json"),
             "labels": [record for folder in self.labelled for record in labelling.label_counts(folder)],
             "quantisation": making.quantisation_records(self.models[-1][1].parent),
             "mix": flow.read_json(self.mixed / "mix.json"),
+            **gap,
         }
-        return write_results(self.config, self.out, self.test, measured, extras, real=self.real is not None)
+        real = self.real is not None
+        return write_results(self.config, self.out, self.test, measured, extras, real=real, alarms=alarms)
+
+    def domain_gap(self, final: Measured) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return what separates the user's images from the renders with what it costs the final model, and alarms.
+
+        Nothing without `--images`: then every test is synthetic.
+        """
+        if self.real is None:
+            return {}, []
+        from drivelet.recipes.domain_gap import GAP, gap_of
+
+        name, model, prompts, folder = final
+        try:
+            measured = self._measured_gap()
+        except InputError as error:
+            say(f"[yellow]the domain gap is not measured: {error}[/yellow]")
+            return {}, []
+        inputs = {"model": model, "manifest": self.rendered_test, "prompts": prompts, "key": f"{name}, rendered"}
+        rendered = self.stage(steps.measure, replace(self.config.predict, blind=False), "measure_rendered", **inputs)
+        gap = flow.read_json(measured / GAP)
+        tests = {"real": (self.test, folder), "synthetic": (self.rendered_test, rendered)}
+        accuracy, alarms = gap_of(self.config.domain_gap, model=name, measured=tests, gap=gap)
+        return {"domain_gap": {"accuracy": accuracy, **gap}}, alarms
+
+    def _measured_gap(self) -> Path:
+        from drivelet.recipes.domain_gap import measure_gap
+        from drivelet.vlm.load import resolve
+
+        assert self.real is not None
+        return self.stage(
+            measure_gap, self.config.domain_gap, "domain_gap", real=self.real / "train.csv",
+            synthetic=self.world / "manifest.csv", embedder=resolve(self.config.teacher),
+        )  # fmt: skip
 
 
 def _train(store: Path, inputs: Mapping[str, Path], job: tuple[str, Any]) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from drivelet import tasks
 from drivelet.core import flow
@@ -58,8 +59,9 @@ def write_results(
     extras: Mapping[str, Any],
     *,
     real: bool,
+    alarms: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write `summary.json`, the report's parts and `report.html`, and print the table."""
+    """Write `summary.json`, the report's parts and `report.html`, and print the table and every alarm."""
     rows = read_manifest(test, tasks=tasks.fields())
     lines = [result_row(name, model, prompts, folder, rows, out) for name, model, prompts, folder in measured]
     predictions = {name: read_predictions(folder / "preds.jsonl") for name, _, _, folder in measured}
@@ -71,7 +73,7 @@ def write_results(
     ]
     images = len({row.path for row in rows})
     data = {"test": relative(test, out), "images": images, "rows": len(rows), "kind": "real" if real else "rendered"}
-    summary = {"recipe": config.name, "data": data, "rows": lines, "tests": tests}
+    summary = {"recipe": config.name, "data": data, "rows": lines, "tests": tests, "alarms": list(alarms)}
     flow.write_json(out / "summary.json", summary)
     flow.write_json(out / "samples.json", samples(rows, predictions[measured[-1][0]]))
     flow.write_json(out / "config.json", dict(flatten(config)))
@@ -79,6 +81,8 @@ def write_results(
         flow.write_json(out / f"{name}.json", content)
     page = report_folder(out)
     print_table(lines, title=f"{config.name}: {images} {data['kind']} test images")
+    for alarm in alarms:
+        Console(width=160).print(f"[bold red]{escape(alarm['message'])}[/bold red]")
     return page
 
 

@@ -22,7 +22,7 @@ from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
 from drivelet.prompts.library import canonical, render_question
 from drivelet.prompts.router import SignalRouter, load_router
 from drivelet.prompts.signals import image_signals
-from drivelet.runtime.predict import Ask, Picture
+from drivelet.runtime.predict import Ask, Picture, predict, write_predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +119,20 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
         file.replace(out / file.name)
     attempt.rmdir()
     return out / "preds.jsonl"
+
+
+def answer_rows(config: Mapping[str, Any], *, model: Path, manifest: Path, out: Path) -> Path:
+    """Predict a manifest with canonical questions in this process, whose memory is not measured; `out/preds.jsonl`.
+
+    `config` is empty: it stands in the stage's key.
+    """
+    from drivelet.runtime.engine import Engine
+    from drivelet.vlm.load import weight_megabytes
+
+    fields = tasks.fields()
+    engine = Engine.from_pretrained(model)
+    lines = predict(engine, pictures(manifest, fields, list(fields)), fields=fields, ask=asker(fields, None))
+    return write_predictions(lines, out / "preds.jsonl", weight_mb=weight_megabytes(engine.loaded.path))
 
 
 def split_real(config: Mapping[str, Any], *, images: Sequence[Path], out: Path) -> Path:

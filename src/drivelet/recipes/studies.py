@@ -8,18 +8,30 @@ from drivelet.core.errors import InputError
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings
 
-STUDIES = {"temporal": ("drivelet.recipes.temporal", "TemporalConfig", "temporal")}
+STUDIES = {
+    "temporal": ("drivelet.recipes.temporal", "TemporalConfig", "temporal"),
+    "data": ("drivelet.recipes.data", "DataConfig", "data"),
+}
 """Name -> module, its configuration, its function."""
+WITH_IMAGES = ("data",)
+"""The studies that take the user's images."""
 
 
-def run(name: str, *, out: Path, executor: Executor, settings: Sequence[str]) -> Path:
+def run(name: str, *, out: Path, executor: Executor, settings: Sequence[str], images: Sequence[Path] = ()) -> Path:
     """Run a study and return the path of its `study.json`.
 
     Raises:
-        InputError: there is no such study, or a setting is wrong.
+        InputError: there is no such study, it takes no images, an image manifest is missing, or a setting is wrong.
     """
     if name not in STUDIES:
         raise InputError(f"study {name}: no such study; known are {', '.join(STUDIES)}")
+    if images and name not in WITH_IMAGES:
+        raise InputError(f"study {name}: it takes no --images; those that do are {', '.join(WITH_IMAGES)}")
+    for path in images:
+        if not path.is_file():
+            raise InputError(f"{path}: no such manifest; correct --images")
     module, config, function = STUDIES[name]
     loaded = import_module(module)
-    return getattr(loaded, function)(apply_settings(getattr(loaded, config)(), settings), out=out, executor=executor)
+    settled = apply_settings(getattr(loaded, config)(), settings)
+    given = {"images": images} if name in WITH_IMAGES else {}
+    return getattr(loaded, function)(settled, out=out, executor=executor, **given)

@@ -79,6 +79,7 @@ def _context(
         "recipe": str(summary.get("recipe", "")),
         "data": _data(summary.get("data") or ""),
         "headline": headline(summary),
+        "alarms": [str(alarm["message"]) for alarm in summary.get("alarms", [])],
         "summary": summary_table(rows),
         "plots": _plots(rows),
         "tests": _unless_empty(paired_table(tests)),

@@ -7,6 +7,7 @@
 | | "loop": held-out scores, "control": the same}]}; held-out scores: {what: {"score", "low", "high"}} |
 | `labels.json` | [{"task", "accepted", "rejected": {reason: count}}], or one such record for all |
 | `quantisation.json` | records of the audit: one a task, width or module group |
+| `domain_gap.json` | {"auc", "frechet", "kid", ..., "features": records, "accuracy": {"average", "tasks"}} |
 | `slices.json` | records of `drivelet.evaluate.slices.slice_scores` |
 | `caps.json` | the speed caps behind the recommended speed |
 | `config.json` | the whole configuration |
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from drivelet.core.errors import InputError
-from drivelet.report.tables import Table, number, records_table, tree_table, with_interval
+from drivelet.report.tables import AVERAGE, Table, number, records_table, tree_table, with_interval
 
 _TITLES = {
     "painter": (
@@ -31,6 +32,12 @@ _TITLES = {
     ),
     "labels": ("Pseudo-label ledger", "Every frame and field ends as accepted or rejected with its reason."),
     "quantisation": ("Quantisation audit", "What 4 bits cost, task by task."),
+    "domain_gap": (
+        "Domain gap",
+        "Real against synthetic images: how well a classifier tells them apart, how far their embeddings lie apart "
+        "(beside two halves of the real ones), what the final model scores on both tests, and the features that "
+        "separate them, by standardised difference.",
+    ),
     "slices": ("Slices", "Accuracy on parts of the data; read small counts with their intervals."),
     "caps": ("Speed caps", "The recommended speed is the least of the posted limit and every cap that applies."),
     "config": ("Configuration", "Every setting of the run, defaults included."),
@@ -96,6 +103,10 @@ def _section(name: str, content: Any) -> Section:
         tables = [records_table([_round(each) for each in content["rounds"]]), _held_out(content)]
         filled = [table for table in tables if table.rows]
         return Section(name=name, title=title, text=text, tables=filled, rounds=content["rounds"])
+    if name == "domain_gap":
+        plain = {key: value for key, value in content.items() if key not in ("features", "accuracy")}
+        tables = [_accuracy(content["accuracy"]), tree_table(plain), records_table(content["features"])]
+        return Section(name=name, title=title, text=text, tables=tables)
     if name == "labels":
         content = [_by_reason(each) for each in ([content] if isinstance(content, Mapping) else content)]
     return Section(name=name, title=title, text=text, tables=[_table(content)])
@@ -121,6 +132,14 @@ def _held_out(painter: Mapping[str, Any]) -> Table:
     what = list(dict.fromkeys(key for _, scores in shown for key in scores))
     rows = tuple((name, *(with_interval(scores.get(key)) for key in what)) for name, scores in shown)
     return Table(header=("held-out scorer", *what), rows=rows)
+
+
+def _accuracy(accuracy: Mapping[str, Any]) -> Table:
+    """Return the scores on both tests and what lies between them, task by task and on average."""
+    columns = ("real", "synthetic", "gap")
+    parts = {**accuracy["tasks"], AVERAGE: accuracy["average"]}
+    rows = tuple((name, *(with_interval(part[key], "value") for key in columns)) for name, part in parts.items())
+    return Table(header=("task", *columns), rows=rows)
 
 
 def _table(content: Any) -> Table:
