@@ -8,7 +8,10 @@ from drivelet.core.errors import InputError
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings
 
-STUDIES = {"temporal": ("drivelet.recipes.temporal", "TemporalConfig", "temporal")}
+STUDIES = {
+    "t2i": ("drivelet.recipes.t2i", "T2iConfig", "t2i"),
+    "temporal": ("drivelet.recipes.temporal", "TemporalConfig", "temporal"),
+}
 """Name -> module, its configuration, its function."""
 
 
