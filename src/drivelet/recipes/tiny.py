@@ -28,7 +28,13 @@ SHAPE = ModelShape(
 )  # fmt: skip
 
 NOTHING = RejectConfig(
-    least_prob=0.0, least_sharpness=0.0, least_contrast=0.0, clipped=1.0, hash_distance=-1, least_box=1.1
+    least_prob=0.0,
+    least_light=0.0,
+    least_sharpness=0.0,
+    least_contrast=0.0,
+    clipped=1.0,
+    hash_distance=-1,
+    least_box=1.1,
 )
 """Random weights paint noise: no check may throw it away, or the loop's path would end there."""
 

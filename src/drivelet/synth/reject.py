@@ -38,6 +38,7 @@ class RejectConfig:
 
     Attributes:
         least_prob: a stated fact below this probability contradicts the text.
+        least_light: the same for the time of day: dusk shades into day and night.
         least_sharpness: variance of the Laplacian of the grey picture.
         least_contrast: standard deviation of the grey picture.
         clipped: share of pure black or white pixels above which it is an artefact.
@@ -50,6 +51,7 @@ class RejectConfig:
     """
 
     least_prob: float = 0.5
+    least_light: float = 0.2
     least_sharpness: float = 15.0
     least_contrast: float = 8.0
     clipped: float = 0.5
@@ -99,7 +101,8 @@ def rejection(
         return UNSAFE
     for name, reason in CONTRADICTS.items():
         missing = 0.0 if name == POSTED else 1.0
-        if name in facts and scores.get(name, missing) < config.least_prob:
+        least = config.least_light if name == LIGHT else config.least_prob
+        if name in facts and scores.get(name, missing) < least:
             return reason
     if two_lamps(boxes, config):
         return TWO_LAMPS
