@@ -55,7 +55,7 @@ def test_pretraining_goes_on_and_writes_a_pipeline_that_paints(tmp_path: Path) -
         second = train_painter(recipe, scenes=SCENES, folder=tmp_path / "run", out=tmp_path / "b")
     assert first["steps"] >= 1 and np.isfinite(first["loss"])
     assert saved["steps"] == first["steps"] == second["steps"]  # its minutes were spent
-    images = [DiffusersPainter(tmp_path / name, steps=1).paint(["red"], seeds=[0])[0] for name in ("a", "b")]
+    images = [DiffusersPainter(tmp_path / name, steps=1).images(["red"], seeds=[0])[0] for name in ("a", "b")]
     assert images[0].shape == (64, 64, 3) and np.array_equal(*images)
     assert max(path.stat().st_size for path in (tmp_path / "a").rglob("*.safetensors")) < 15 * 2**20
 
