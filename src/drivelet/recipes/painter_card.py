@@ -123,9 +123,9 @@ def control_table(control: Mapping[str, Any]) -> str:
 def _scorers(scorers: Mapping[str, Any]) -> str:
     lines = ["| scorer | lamp | per state | cones | time of day | n |", "| --- | --- | --- | --- | --- | --- |"]
     for name, found in scorers.items():
-        lamp, cones, light = found[LAMP], found[CONES], found[LIGHT]
+        lamp = found[LAMP]
         states = ", ".join(f"{state} {share:.2f}" for state, share in lamp["per_answer"].items())
-        right = f"{cones['accuracy']:.3f} | {light['accuracy']:.3f}"
+        right = " | ".join(f"{found[n]['accuracy']:.3f}" if n in found else "–" for n in (CONES, LIGHT))
         lines.append(f"| {name} | {lamp['accuracy']:.3f} | {states} | {right} | {lamp['n']} |")
     return "\n".join(lines)
 

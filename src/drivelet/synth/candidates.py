@@ -34,7 +34,7 @@ class PromptConfig:
         style: words at the end of every caption.
     """
 
-    views: tuple[str, ...] = ("near",)
+    views: tuple[str, ...] = ("near", "close")
     posted: tuple[str, ...] = ()
     style: str = ""
 
