@@ -245,7 +245,11 @@ def render(out: Path, plan: bool, coco: bool, overlay: bool, sheet: bool, **want
 @click.option(
     "--painter", type=PathArg, default=None, help="Text-to-image pipeline folder; the shipped painter by default."
 )
-@click.option("--teacher", default=None, help="Model that measures, where the painter brings no judge of its own.")
+@click.option(
+    "--teacher",
+    default=None,
+    help="Model that judges what is kept; it only measures where the painter brings no judge.",
+)
 @SET
 def paint(out: Path, world: Path | None, painter: Path | None, teacher: str | None, settings: Sequence[str]) -> None:
     """Run the self-improving text-to-image loop beside its control."""

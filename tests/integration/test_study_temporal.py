@@ -43,4 +43,4 @@ def test_the_study_writes_its_claim_its_rows_and_its_pictures(
 def test_an_unknown_study_is_named(tmp_path: Path, capfd: Capture) -> None:
     outcome = call(capfd, "study", "tempral", "--out", tmp_path / "x")
     assert outcome.code == 2
-    assert outcome.err.splitlines() == ["drivelet: study tempral: no such study; known are temporal, data"]
+    assert outcome.err.splitlines() == ["drivelet: study tempral: no such study; known are data, t2i, temporal"]

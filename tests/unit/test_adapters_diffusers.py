@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from drivelet.adapters import diffusers
-from drivelet.adapters.diffusers import DiffusersPainter, LoraConfig, load_pipeline, train_lora
+from drivelet.adapters import painter_lora
+from drivelet.adapters.diffusers import DiffusersPainter, load_pipeline
+from drivelet.adapters.painter_lora import LoraConfig, train_lora
 from drivelet.core.errors import InputError
 from painter_toys import toy_pipeline
 
@@ -22,17 +23,17 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_equal_seeds_give_equal_images_and_others_differ(pipeline: Path) -> None:
     painter = DiffusersPainter(pipeline, steps=2)
-    first = painter.paint(["red traffic light", "no cones"], seeds=[3, 4])
-    again = painter.paint(["red traffic light", "no cones"], seeds=[3, 4])
+    first = painter.images(["red traffic light", "no cones"], seeds=[3, 4])
+    again = painter.images(["red traffic light", "no cones"], seeds=[3, 4])
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert first[0].shape == (32, 32, 3) and first[0].dtype == np.uint8
-    assert not np.array_equal(first[0], painter.paint(["red traffic light"], seeds=[5])[0])
+    assert not np.array_equal(first[0], painter.images(["red traffic light"], seeds=[5])[0])
 
 
 def test_a_lora_changes_what_is_painted(pipeline: Path, tmp_path: Path) -> None:
     lora = train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=LORA, out=tmp_path / "lora")
-    plain = DiffusersPainter(pipeline, steps=2).paint(["no cones"], seeds=[1])[0]
-    tuned = DiffusersPainter(pipeline, lora=lora, steps=2).paint(["no cones"], seeds=[1])[0]
+    plain = DiffusersPainter(pipeline, steps=2).images(["no cones"], seeds=[1])[0]
+    tuned = DiffusersPainter(pipeline, lora=lora, steps=2).images(["no cones"], seeds=[1])[0]
     assert not np.array_equal(plain, tuned)
     assert [path.name for path in lora.iterdir()] == [WEIGHTS]
 
@@ -46,7 +47,7 @@ def test_a_killed_training_ends_with_the_same_weights(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(diffusers, "_write_lora", die)
+    monkeypatch.setattr(painter_lora, "_write_lora", die)
     half = LoraConfig(rank=2, steps=2, batch_size=2, learning_rate=1e-2, checkpoint_seconds=0.0)
     with pytest.raises(KeyboardInterrupt):
         train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=half, out=tmp_path / "killed")

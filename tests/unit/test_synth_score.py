@@ -3,16 +3,13 @@ import pytest
 
 from drivelet.core.artifacts import Question, Scored
 from drivelet.core.rng import generator
-from drivelet.synth.captions import CONES, LAMP, presence
+from drivelet.synth.captions import CONES, LAMP, LIGHT, presence
 from drivelet.synth.crops import CropConfig, Cropper
 from drivelet.synth.score import (
     ColourShapeScorer,
-    MeanScorer,
+    LeastScorer,
     ProbabilityScorer,
-    RejectConfig,
     VlmScorer,
-    perceptual_hash,
-    rejection,
     statistics,
 )
 from drivelet.tasks.cone import COUNT
@@ -30,6 +27,7 @@ def test_colour_and_shape_tell_lamps_and_cones_apart() -> None:
     right = [scorer.score(i, {LAMP: f[LAMP], CONES: f[CONES]}) for i, f in zip(IMAGES[400:], FACTS[400:], strict=True)]
     assert np.mean([s[LAMP] > 0.5 for s in right]) > 0.9
     assert np.mean([s[CONES] > 0.5 for s in right]) > 0.85
+    assert scorer.score(IMAGES[0], {LIGHT: "day"}) == {}  # of which it cannot tell
 
 
 def test_probabilities_of_the_answers_sum_to_one() -> None:
@@ -70,24 +68,25 @@ def test_a_model_scores_a_coarse_fact_by_all_answers_that_it_allows() -> None:
     assert scores[CONES] == pytest.approx(4 / len(COUNT.choices))  # some: every bin but 0
 
 
-def test_scorers_average_over_the_fields_they_know() -> None:
+def test_the_least_sure_scorer_speaks() -> None:
     lamp = ProbabilityScorer("a", lambda images: [{LAMP: {"red": 0.8}} for _ in images])
     both = ProbabilityScorer("b", lambda images: [{LAMP: {"red": 0.4}, CONES: {"some": 0.9}} for _ in images])
-    assert MeanScorer([lamp, both]).score(NOISE, {LAMP: "red", CONES: "1-2"}) == pytest.approx({LAMP: 0.6, CONES: 0.9})
+    scorer = LeastScorer([lamp, both])
+    assert scorer.score(NOISE, {LAMP: "red", CONES: "1-2"}) == {LAMP: 0.4, CONES: 0.9} and scorer.name == "a+b"
 
 
-def test_each_reason_of_rejection() -> None:
-    config = RejectConfig()
-    good = {LAMP: 0.9, CONES: 0.9}
-    assert rejection(NOISE, good, [], config) == ""
-    assert rejection(NOISE, {**good, LAMP: 0.4}, [], config) == "lamp_contradicts"
-    assert rejection(NOISE, {**good, CONES: 0.4}, [], config) == "cones_contradict"
-    ramp = np.repeat(np.repeat(np.arange(64, dtype=np.uint8)[None, :, None] * 3, 64, 0), 3, 2)
-    assert rejection(ramp, good, [], config) == "blurred"
-    black = np.where(NOISE > 120, 255, 0).astype(np.uint8)
-    black[...] = black[..., :1]
-    assert rejection(black, good, [], config) == "artefact"
-    assert rejection(NOISE, good, [perceptual_hash(NOISE)], config) == "duplicate"
+def test_a_model_sees_small_pictures_enlarged() -> None:
+    sizes: list[tuple[int, ...]] = []
+
+    class Sees(_Model):
+        def score(self, image: np.ndarray, questions: list[Question]) -> list[Scored]:
+            sizes.append(image.shape)
+            return super().score(image, questions)
+
+    scorer = VlmScorer(Sees(), {STATE.name: STATE}, least_side=96)
+    for side in (48, 120):
+        scorer.score(np.zeros((side, side, 3), np.uint8), {LAMP: "red"})
+    assert sizes == [(96, 96, 3), (120, 120, 3)]
 
 
 def test_presence_is_the_coarse_count() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,6 +15,8 @@ from drivelet.adapters.denoise import pixels
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.rng import generator
+
+SIDE = 64
 
 
 def _network(outputs: int) -> nn.Module:
@@ -28,7 +31,7 @@ def _network(outputs: int) -> nn.Module:
 
 
 class CropClassifier:
-    """Gives probabilities over the answers of each field for pictures of one size.
+    """Gives probabilities over the answers of each field for pictures, which it scales to 64x64.
 
     Args:
         answers: field -> its closed answers.
@@ -43,7 +46,7 @@ class CropClassifier:
         results: list[dict[str, dict[str, float]]] = [{} for _ in images]
         for start in range(0, len(images), 128):
             with torch.inference_mode():
-                logits_BK: Tensor = self.network(pixels(np.stack(images[start : start + 128])))
+                logits_BK: Tensor = self.network(pixels(np.stack([_sized(i) for i in images[start : start + 128]])))
             for name, part in self._split(logits_BK).items():
                 for offset, row in enumerate(part.softmax(dim=1).tolist()):
                     results[start + offset][name] = dict(zip(self.answers[name], row, strict=True))
@@ -73,7 +76,7 @@ class CropClassifier:
         for step in range(steps):
             rng = generator(seed, "classifier", step)
             chosen = rng.integers(len(images), size=batch)
-            shown = _varied(pixels(np.stack([images[i] for i in chosen])), rng)
+            shown = _varied(pixels(np.stack([_sized(images[i]) for i in chosen])), rng)
             with torch.autocast("cpu", torch.bfloat16):
                 logits_BK = self.network(shown)
             parts = self._split(logits_BK.float())
@@ -109,6 +112,12 @@ class CropClassifier:
         classifier = cls(answers)
         classifier.network.load_state_dict(load_file(str(path)))
         return classifier
+
+
+def _sized(image: ImageArray) -> ImageArray:
+    if image.shape[:2] == (SIDE, SIDE):
+        return image
+    return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _varied(images_BCHW: Tensor, rng: np.random.Generator) -> Tensor:

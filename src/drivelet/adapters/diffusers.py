@@ -1,43 +1,19 @@
-"""Text-to-image through diffusers: any local pipeline that `AutoPipelineForText2Image` loads, and LoRA training."""
+"""Text-to-image through diffusers: any local pipeline that `AutoPipelineForText2Image` loads."""
 
 import contextlib
-import os
-import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from drivelet.core.artifacts import ImageArray
+from drivelet.core.artifacts import ImageArray, Painted
 from drivelet.core.errors import InputError
-from drivelet.core.rng import generator as numpy_generator
 
 ADAPTER = "drivelet"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoraConfig:
-    """How a LoRA is trained on the UNet of a text-to-image pipeline.
-
-    Attributes:
-        rank: rank of the updates; `alpha` scales them by alpha / rank.
-        steps: optimiser steps.
-        drop_caption: share of captions emptied, for classifier-free guidance.
-        checkpoint_seconds: time between checkpoints.
-    """
-
-    rank: int = 8
-    alpha: int = 16
-    steps: int = 200
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    drop_caption: float = 0.1
-    targets: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2")
-    checkpoint_seconds: float = 60.0
-    seed: int = 0
+WEIGHTS = "pytorch_lora_weights.safetensors"
+Precision = Literal["float32", "bfloat16"]
 
 
 @contextlib.contextmanager
@@ -55,8 +31,11 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def load_pipeline(path: Path) -> Any:
+def load_pipeline(path: Path, *, precision: Precision = "float32") -> Any:
     """Load a text-to-image pipeline from a folder of safetensors, with no remote code and no network.
+
+    Args:
+        precision: of all weights; FLUX and SD3 fit a card in `bfloat16` only.
 
     Raises:
         InputError: the folder is no diffusers pipeline.
@@ -69,7 +48,7 @@ def load_pipeline(path: Path) -> Any:
 
         try:
             pipeline = AutoPipelineForText2Image.from_pretrained(
-                str(path), local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
+                str(path), local_files_only=True, use_safetensors=True, torch_dtype=getattr(torch, precision)
             )
         except (OSError, ValueError, KeyError) as problem:
             first = str(problem).splitlines()[0]
@@ -95,187 +74,66 @@ class DiffusersPainter:
         path: the pipeline folder.
         lora: a LoRA folder, or None.
         steps: sampler steps.
-        guidance: classifier-free guidance scale.
+        guidance: classifier-free guidance scale; for FLUX what its guidance embedding is told.
+        size: side of the pictures in pixels; the pipeline's own where None.
         batch_size: images a forward; part of what makes equal seeds give equal images.
     """
 
     def __init__(
-        self, path: Path, *, lora: Path | None = None, steps: int = 10, guidance: float = 2.0, batch_size: int = 16
+        self,
+        path: Path,
+        *,
+        lora: Path | None = None,
+        steps: int = 10,
+        guidance: float = 2.0,
+        size: int | None = None,
+        batch_size: int = 16,
+        precision: Precision = "float32",
     ) -> None:
         self.path = path
-        self.steps, self.guidance, self.batch_size = steps, guidance, batch_size
-        self._pipeline = load_pipeline(path)
+        self.steps, self.guidance, self.size, self.batch_size = steps, guidance, size, batch_size
+        self._pipeline = load_pipeline(path, precision=precision)
         if lora is not None:
             load_lora(self._pipeline, lora)
 
-    def paint(self, captions: Sequence[str], *, seeds: Sequence[int]) -> list[ImageArray]:
-        """Return one uint8 RGB image a caption; every image has a noise stream of its own seed."""
+    def paint(self, captions: Sequence[str], *, seeds: Sequence[int]) -> list[Painted]:
+        """Return one picture a caption; every picture has a noise stream of its own seed.
+
+        A pipeline with a safety checker blackens what it refuses; such a picture is marked `unsafe`.
+        """
         import torch
 
-        images: list[ImageArray] = []
+        painted: list[Painted] = []
         for start in range(0, len(captions), self.batch_size):
             part = slice(start, start + self.batch_size)
             streams = [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds[part]]
             with torch.inference_mode(), quiet():
                 made = self._pipeline(
                     list(captions[part]),
+                    height=self.size,
+                    width=self.size,
                     num_inference_steps=self.steps,
                     guidance_scale=self.guidance,
                     generator=streams,
                     output_type="np",
-                ).images
-            images += list((np.clip(made, 0, 1) * 255).round().astype(np.uint8))
-        return images
+                )
+            images = (np.clip(made.images, 0, 1) * 255).round().astype(np.uint8)
+            refused = getattr(made, "nsfw_content_detected", None) or [False] * len(images)
+            painted += [Painted(image=i, unsafe=bool(no)) for i, no in zip(images, refused, strict=True)]
+        return painted
+
+    def images(self, captions: Sequence[str], *, seeds: Sequence[int]) -> list[ImageArray]:
+        """Return what `paint` does as pictures alone."""
+        return [painted.image for painted in self.paint(captions, seeds=seeds)]
 
 
 def load_lora(pipeline: Any, folder: Path) -> None:
-    """Put the LoRA weights of `folder` onto the pipeline's UNet.
+    """Put the LoRA weights of `folder` onto the pipeline's denoiser.
 
     Raises:
         InputError: there are no LoRA weights in `folder`.
     """
-    if not (folder / "pytorch_lora_weights.safetensors").is_file():
+    if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder}: no LoRA weights here; give a folder that the paint loop wrote")
     with quiet():
-        pipeline.load_lora_weights(str(folder), weight_name="pytorch_lora_weights.safetensors", adapter_name=ADAPTER)
-
-
-def train_lora(
-    path: Path,
-    *,
-    images: Sequence[ImageArray],
-    captions: Sequence[str],
-    config: LoraConfig,
-    out: Path,
-    start: Path | None = None,
-    weights: Sequence[float] | None = None,
-) -> Path:
-    """Train a LoRA on the UNet of the pipeline at `path` and write it as diffusers LoRA weights.
-
-    Args:
-        path: the pipeline folder; its UNet stays untouched.
-        images: uint8 RGB images, all of the pipeline's size.
-        start: a LoRA folder to go on from, of the same rank and targets.
-        weights: sampling weight of each image; equal if None.
-        out: gets the LoRA, and `checkpoint.pt` while it is being trained: a killed run goes on from it.
-
-    Raises:
-        InputError: the pipeline has no UNet, or there is nothing to train on.
-    """
-    import torch
-
-    if (out / "pytorch_lora_weights.safetensors").is_file():
-        return out
-    if not images:
-        raise InputError(f"{out}: no images to train a LoRA on; give at least one")
-    pipeline = load_pipeline(path)
-    unet = getattr(pipeline, "unet", None)
-    if unet is None:
-        raise InputError(f"{path}: {type(pipeline).__name__} has no UNet; LoRA training supports UNet pipelines")
-    out.mkdir(parents=True, exist_ok=True)
-    _add_adapter(pipeline, config, start)
-    trained = [parameter for parameter in unet.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=0.0)
-    first = _resume(out / "checkpoint.pt", trained, optimizer)
-    latents, texts, empty = _encoded(pipeline, images, captions)
-    odds = None if weights is None else np.asarray(weights, dtype=float) / float(np.sum(weights))
-    _steps(pipeline, config, (trained, optimizer), (latents, texts, empty), odds, first, out / "checkpoint.pt")
-    _write_lora(pipeline, unet, out)
-    (out / "checkpoint.pt").unlink(missing_ok=True)
-    return out
-
-
-def _add_adapter(pipeline: Any, config: LoraConfig, start: Path | None) -> None:
-    import torch
-    from peft import LoraConfig as PeftConfig
-
-    pipeline.unet.requires_grad_(False)
-    if start is not None:
-        load_lora(pipeline, start)
-        for name, parameter in pipeline.unet.named_parameters():
-            parameter.requires_grad_("lora_" in name)
-    else:
-        torch.manual_seed(config.seed)
-        pipeline.unet.add_adapter(
-            PeftConfig(r=config.rank, lora_alpha=config.alpha, target_modules=list(config.targets)), ADAPTER
-        )
-    pipeline.unet.train()
-
-
-def _encoded(pipeline: Any, images: Sequence[ImageArray], captions: Sequence[str]) -> tuple[Any, Any, Any]:
-    """Return model latents of the images, text states of the captions, and the state of the empty caption."""
-    import torch
-
-    from drivelet.adapters.denoise import pixels
-
-    vae, device = pipeline.vae, pipeline.device
-    latents, texts = [], []
-    with torch.no_grad():
-        for start in range(0, len(images), 64):
-            coded = vae.encode(pixels(np.stack(images[start : start + 64])).to(device))
-            latent = coded.latents if hasattr(coded, "latents") else coded.latent_dist.mode()
-            shift = getattr(vae.config, "shift_factor", None) or 0.0
-            latents.append((latent - shift) * vae.config.scaling_factor)
-        known: dict[str, Any] = {}
-        for caption in (*captions, ""):
-            if caption not in known:
-                known[caption] = pipeline.encode_prompt(caption, device, 1, False)[0][0]
-            texts.append(known[caption])
-    return torch.cat(latents), torch.stack(texts[:-1]), texts[-1]
-
-
-def _steps(
-    pipeline: Any, config: LoraConfig, learner: tuple[Any, Any], data: tuple[Any, Any, Any], odds: Any, first: int,
-    checkpoint: Path,
-) -> None:  # fmt: skip
-    import torch
-
-    from drivelet.adapters.denoise import denoising_loss
-
-    (trained, optimizer), (latents, texts, empty) = learner, data
-    saved = time.monotonic()
-    for step in range(first, config.steps):
-        draw = numpy_generator(config.seed, "lora", step)
-        chosen = draw.choice(len(latents), size=config.batch_size, p=odds)
-        text = texts[chosen].clone()
-        text[torch.from_numpy(draw.random(config.batch_size) < config.drop_caption)] = empty
-        noise = torch.Generator().manual_seed(int(draw.integers(2**62)))
-        loss = denoising_loss(pipeline.unet, pipeline.scheduler, latents[chosen], text, generator=noise)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if time.monotonic() - saved > config.checkpoint_seconds:
-            state = {"step": step + 1, "lora": trained, "optimizer": optimizer.state_dict()}
-            torch.save(state, checkpoint.with_suffix(".partial"))
-            checkpoint.with_suffix(".partial").replace(checkpoint)
-            saved = time.monotonic()
-
-
-def _resume(checkpoint: Path, trained: Sequence[Any], optimizer: Any) -> int:
-    import torch
-
-    if not checkpoint.is_file():
-        return 0
-    state = torch.load(checkpoint, weights_only=True)
-    with torch.no_grad():
-        for parameter, saved in zip(trained, state["lora"], strict=True):
-            parameter.copy_(saved)
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
-
-
-def _write_lora(pipeline: Any, unet: Any, out: Path) -> None:
-    from peft.utils import get_peft_model_state_dict
-
-    name = "pytorch_lora_weights.safetensors"
-    partial = out / f".{os.getpid()}"
-    with quiet():
-        config = {"unet": unet.peft_config[ADAPTER]}
-        type(pipeline).save_lora_weights(
-            str(partial),
-            unet_lora_layers=get_peft_model_state_dict(unet, adapter_name=ADAPTER),
-            unet_lora_adapter_metadata=config["unet"].to_dict(),
-        )
-    (partial / name).replace(out / name)
-    partial.rmdir()
+        pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS, adapter_name=ADAPTER)

@@ -120,9 +120,13 @@ def _step(
     shown = pixels(np.stack(images)).to(device)
     weight = torch.nn.functional.pixel_unshuffle(colour_weight(shown, config.colour_weight), FOLD)
     loss = denoising_loss(
-        models["unet"], pipeline.scheduler, fold(shown), text_BTD, generator=noise, weight_BCHW=weight,
+        lambda noisy, timesteps: models["unet"](noisy, timesteps, encoder_hidden_states=text_BTD).sample,
+        pipeline.scheduler,
+        fold(shown),
+        generator=noise,
+        weight_BCHW=weight,
         shift=config.noise_shift,
-    )  # fmt: skip
+    )
     loss.backward()
     torch.nn.utils.clip_grad_norm_(models.parameters(), 1.0)
     optimizer.step()

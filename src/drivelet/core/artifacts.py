@@ -12,6 +12,15 @@ UNKNOWN = "unknown"
 ImageArray = NDArray[np.uint8]
 """An RGB image, shape (height, width, 3), values 0..255."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """A picture of a text-to-image model; `unsafe` where the model's own safety checker refuses it."""
+
+    image: ImageArray
+    unsafe: bool = False
+
+
 Measure = Callable[[Sequence[str], Sequence[str]], float]
 """(gold answers, predicted answers) -> a number for the report."""
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivelet.core.artifacts import Box, ImageArray, Prompt, Question, Scored
+from drivelet.core.artifacts import Box, ImageArray, Painted, Prompt, Question, Scored
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,8 +97,8 @@ class Scorer(Protocol):
 class Painter(Protocol):
     """A text-to-image model."""
 
-    def paint(self, captions: Sequence[str], *, seeds: Sequence[int]) -> list[ImageArray]:
-        """Return one image a caption; equal seeds give equal images."""
+    def paint(self, captions: Sequence[str], *, seeds: Sequence[int]) -> list[Painted]:
+        """Return one picture a caption; equal seeds give equal pictures."""
         ...
 
 

@@ -14,7 +14,7 @@ from drivelet.core.manifest import Row
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed
-from drivelet.recipes import labelling, making, steps
+from drivelet.recipes import labelling, making, painting, steps
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.results import Measured, write_results
 from drivelet.recipes.second_teacher import pool_teachers, read_signs
@@ -121,7 +121,7 @@ class Loop:
     def painted(self) -> Path:
         """Pictures of the text-to-image loop."""
         return self.stage(
-            making.paint_pictures, self.config.paint, "paint", painter=Path(self.config.painter),
+            painting.paint_pictures, self.config.paint, "paint", painter=Path(self.config.painter),
             world=self.world, teacher=self.teacher,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Stages that join several rooms: labelled drives, painted pictures, prompts, soft labels, calibration."""
+"""Stages that join several rooms: prompts, soft labels, calibration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,27 +17,11 @@ from drivelet.prompts.search import OptimiseConfig
 from drivelet.prompts.signals import image_signals
 from drivelet.quantise.answers import ANSWER_MASK, Batch
 from drivelet.quantise.quantise import REPORT, AwqConfig, quantise
-from drivelet.recipes.pretrain_painter import JUDGE
 from drivelet.recipes.steps import sample_rows, training_question
 from drivelet.runtime.engine import Engine
-from drivelet.synth.crops import CutConfig, cut_crops
-from drivelet.synth.paint import PaintConfig, paint_loop
-from drivelet.synth.score import ColourShapeScorer, VlmScorer, load_held_out
 from drivelet.vlm.answers import training_branch
 from drivelet.vlm.batch import pack
 from drivelet.vlm.load import load
-
-
-def paint_pictures(config: PaintConfig, *, painter: Path, world: Path, teacher: Path, out: Path) -> Path:
-    """Run the text-to-image loop from rendered crops; the painter's own judge holds out, else the teacher."""
-    from drivelet.synth.crops import read_crops
-
-    crops = cut_crops(CutConfig(seed=config.seed), folders=[world], out=out / "round-0")
-    known = read_crops(crops)
-    own = ColourShapeScorer([image for image, _ in known], [facts for _, facts in known])
-    judge = painter / JUDGE
-    held_out = load_held_out(judge) if judge.is_file() else VlmScorer(Engine.from_pretrained(teacher), tasks.fields())
-    return paint_loop(config, pipeline=painter, scorer=own, held_out=held_out, round_0=crops, out=out)
 
 
 def optimise_prompts(config: OptimiseConfig, *, student: Path, manifest: Path, out: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from drivelet.adapters.diffusers import LoraConfig
+from drivelet.adapters.painter_lora import LoraConfig
 from drivelet.dataset.mix import MixConfig
 from drivelet.distil.train import DistilConfig
 from drivelet.prompts.search import OptimiseConfig
@@ -35,7 +35,10 @@ def mini() -> LoopConfig:
         drives=DriveConfig(num_drives=2, seed=13, seconds=6.0, hz=5, workers=2, val=0.0, test=0.0),
         adapt=DistilConfig(alpha=0.0, epochs=3.0, images_per_step=16, learning_rate=2e-3, lora=BOTH),
         paint=PaintConfig(
-            rounds=2, prompts_per_round=24, held_out_prompts=32, lora=LoraConfig(steps=40, learning_rate=3e-4)
+            rounds=2,
+            prompts_per_round=24,
+            held_out_prompts=32,
+            lora=LoraConfig(steps=40, learning_rate=3e-4, convolutions=True),
         ),
         mix=MixConfig(real_share=None),
         prompts=OptimiseConfig(rounds=1, train_rows=32),

@@ -5,24 +5,26 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 
+from drivelet.adapters.diffusers import DiffusersPainter, save_pipeline
 from drivelet.adapters.painter_train import Batch, PretrainConfig
 from drivelet.core.artifacts import ImageArray
+from drivelet.core.flow import digest_text
 from drivelet.core.progress import say
-from drivelet.core.rng import derive_seed, generator
+from drivelet.core.rng import generator
 from drivelet.recipes.painter_card import write_card
-from drivelet.synth.captions import CONES, LAMP, LIGHTS, STRATA, caption, draw_facts, presence, vocabulary
+from drivelet.recipes.painter_control import measure_control
+from drivelet.synth.captions import CONES, LAMP, LIGHTS, caption, vocabulary
 from drivelet.synth.crops import CropConfig, Cropper, Scene, read_scenes
-from drivelet.synth.paint import confirmed
-from drivelet.synth.score import LAMP_STATES, PRESENCE, ColourShapeScorer, load_held_out
+from drivelet.synth.score import JUDGED, ColourShapeScorer, judged, load_held_out
 
 JUDGE_PART, TEST_PART = (7, 8), (9,)
 """Tenths of the scenes that only train the held-out scorer, and that only test both scorers; the rest paint."""
@@ -81,7 +83,6 @@ def train_painter(recipe: PainterRecipe, *, scenes: Sequence[Scene], folder: Pat
     Returns:
         Steps, images, seconds and the last loss.
     """
-    from drivelet.adapters.diffusers import save_pipeline
     from drivelet.adapters.painter_parts import small_pipeline
     from drivelet.adapters.painter_train import pretrain
 
@@ -118,8 +119,8 @@ def train_judge(recipe: PainterRecipe, *, scenes: Sequence[Scene], out: Path) ->
     from drivelet.adapters.crop_classifier import CropClassifier
 
     images, facts = crop_set(parts(scenes, JUDGE_PART), recipe.crop, recipe.judge_crops, recipe.seed)
-    labels = [{LAMP: fact[LAMP], CONES: presence(fact[CONES])} for fact in facts]
-    judge = CropClassifier({LAMP: LAMP_STATES, CONES: PRESENCE})
+    labels = [{name: judged(name, fact[name]) for name in JUDGED} for fact in facts]
+    judge = CropClassifier(JUDGED)
     judge.fit(images, labels, steps=recipe.judge_steps, seed=recipe.seed).save(out)
     held_out = load_held_out(out)
     own_images, own_facts = crop_set(parts(scenes, None), recipe.crop, recipe.own_crops, recipe.seed + 1)
@@ -129,10 +130,14 @@ def train_judge(recipe: PainterRecipe, *, scenes: Sequence[Scene], out: Path) ->
 
 
 def accuracy(scorer: Any, images: Sequence[ImageArray], facts: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Return per field the share of pictures whose most probable answer is the label, and the same per answer."""
+    """Return per field the share of pictures whose most probable answer is the label, and the same per answer.
+
+    Fields of which the scorer says nothing are left out.
+    """
     found: dict[str, Any] = {}
-    for name, answers in ((LAMP, LAMP_STATES), (CONES, PRESENCE)):
-        truth = [presence(fact[name]) if name == CONES else fact[name] for fact in facts]
+    known = scorer.score(images[0], facts[0]) if images else {}
+    for name, answers in ((name, answers) for name, answers in JUDGED.items() if name in known):
+        truth = [judged(name, fact[name]) for fact in facts]
         guesses = [max(answers, key=lambda a, i=i: scorer.score(i, {name: a})[name]) for i in images]
         right = np.array([guess == label for guess, label in zip(guesses, truth, strict=True)])
         per = {a: float(right[[t == a for t in truth]].mean()) for a in answers if a in truth}
@@ -140,57 +145,42 @@ def accuracy(scorer: Any, images: Sequence[ImageArray], facts: Sequence[Mapping[
     return found
 
 
-def measure_control(recipe: PainterRecipe, *, painter: Path, judge: Path, out: Path) -> dict[str, Any]:
-    """Ask the painter for every stratum equally often in each view; write a sheet and the share that is confirmed."""
-    from drivelet.adapters.diffusers import DiffusersPainter
-
-    held_out, model = load_held_out(judge), DiffusersPainter(painter)
-    found: dict[str, Any] = {}
-    for view in ("near", "close", "wide"):
-        rng = generator(recipe.seed, "control", view)
-        asked = [draw_facts(STRATA[i % len(STRATA)], rng, views=(view,)) for i in range(recipe.control_images)]
-        seeds = [derive_seed(recipe.seed, "control", view, i) for i in range(len(asked))]
-        images = model.paint([caption(facts) for facts in asked], seeds=seeds)
-        found[view] = {**confirmed(images, asked, held_out), "lamp_states": _per_state(images, asked, held_out)}
-        _sheet(images[:64], out / f"control-{view}.png")
-    return found
-
-
-def _per_state(images: Sequence[ImageArray], asked: Sequence[dict[str, str]], scorer: Any) -> dict[str, float]:
-    chosen = {state: [i for i, facts in enumerate(asked) if facts[LAMP] == state] for state in LAMP_STATES}
-    parted = {s: confirmed([images[i] for i in n], [asked[i] for i in n], scorer) for s, n in chosen.items() if n}
-    return {state: scores[LAMP]["score"] for state, scores in parted.items()}
-
-
-def _sheet(images: Sequence[ImageArray], path: Path, *, columns: int = 8) -> None:
-    """Write pictures in rows of one stratum a column."""
-    rows = [np.concatenate(images[i : i + columns], axis=1) for i in range(0, len(images), columns)]
-    width = max(row.shape[1] for row in rows)
-    whole = np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
-    cv2.imwrite(str(path), cv2.cvtColor(cv2.resize(whole, None, fx=2, fy=2), cv2.COLOR_RGB2BGR))
-
-
-def pretrain_painter(recipe: PainterRecipe, *, frames: Sequence[Path], folder: Path, out: Path) -> Path:
-    """Train the painter, then its judge, then measure; write the pipeline and its card to `out`.
+def pretrain_painter(recipe: PainterRecipe, *, frames: Sequence[Path], folder: Path, out: Path | None) -> Path:
+    """Train the painter, then its judge, then measure; write the pipeline and its card.
 
     Args:
-        frames: folders of rendered frames.
-        folder: checkpoints, sheets and `metrics.json`; a later call goes on from there.
-        out: the pipeline folder.
+        frames: folders of rendered frames, of any domain.
+        folder: gets a folder for this set of frames with checkpoints, sheets and `metrics.json`; a later call with the
+            same frames goes on from there.
+        out: the pipeline folder; `painter-mini` in that folder where None.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     scenes = read_scenes(frames)
-    lights = {light: sum(scene.record["setting"]["light"] == light for scene in scenes) for light in LIGHTS}
-    say(f"{len(scenes)} frames, {len(parts(scenes, None))} for the painter")
+    folder = folder / frames_key(scenes)
+    folder.mkdir(parents=True, exist_ok=True)
+    out = out or folder / "painter-mini"
+    say(f"{len(scenes)} frames, {len(parts(scenes, None))} for the painter; checkpoints in {folder}")
     state = train_painter(recipe, scenes=scenes, folder=folder, out=out)
     judged = train_judge(recipe, scenes=scenes, out=out / JUDGE)
-    control = measure_control(recipe, painter=out, judge=out / JUDGE, out=folder)
-    metrics = {"recipe": asdict(recipe), "frames": len(scenes), "lights": lights, "training": state, "scorers": judged,
-               "control": control}  # fmt: skip
+    judge = load_held_out(out / JUDGE)
+    control = measure_control(DiffusersPainter(out), judge, images=recipe.control_images, seed=recipe.seed, out=folder)
+    metrics = {
+        "recipe": asdict(recipe),
+        "frames": len(scenes),
+        "domains": Counter(scene.record.get("domain", "other") for scene in scenes),
+        "lights": {light: sum(scene.record["setting"]["light"] == light for scene in scenes) for light in LIGHTS},
+        "training": state,
+        "scorers": judged,
+        "control": control,
+    }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     write_card(metrics, out)
     say(json.dumps({"scorers": judged, "control": control}))
     return out
+
+
+def frames_key(scenes: Sequence[Scene]) -> str:
+    """Return a name for a set of frames: a checkpoint of one world must not be taken for another one's."""
+    return digest_text("\n".join(str(scene.record.get("id", "")) for scene in scenes))[:12]
 
 
 @click.command()
@@ -204,8 +194,7 @@ def main(frames: tuple[Path, ...], minutes: float, out: Path | None, seed: int) 
 
     torch.set_num_threads(1)  # two processes with two threads each are slower than with one each
     recipe = PainterRecipe(pretrain=PretrainConfig(minutes=minutes, seed=seed), seed=seed)
-    folder = default_folder()
-    pretrain_painter(recipe, frames=frames, folder=folder, out=out or folder / "painter-mini")
+    pretrain_painter(recipe, frames=frames, folder=default_folder(), out=out)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,18 @@ from functools import partial
 from pathlib import Path
 
 from drivelet import tasks
-from drivelet.adapters.diffusers import LoraConfig
+from drivelet.adapters.painter_lora import LoraConfig
 from drivelet.dataset.mix import MixConfig
 from drivelet.distil.train import DistilConfig
 from drivelet.prompts.search import OptimiseConfig
 from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.config import LoopConfig
+from drivelet.synth.candidates import CandidateConfig
 from drivelet.synth.captions import vocabulary
 from drivelet.synth.drive_sim import DriveConfig
 from drivelet.synth.paint import PaintConfig
+from drivelet.synth.reject import RejectConfig
 from drivelet.synth.render import RenderConfig
-from drivelet.synth.score import RejectConfig
 from drivelet.vlm.fresh import ModelShape, save_fresh_model
 
 SHAPE = ModelShape(
@@ -25,6 +26,17 @@ SHAPE = ModelShape(
     text_hidden=64, text_layers=2, text_heads=4, text_kv_heads=2, text_intermediate=64,
     min_pixels=56 * 56, max_pixels=112 * 84,
 )  # fmt: skip
+
+NOTHING = RejectConfig(
+    least_prob=0.0,
+    least_light=0.0,
+    least_sharpness=0.0,
+    least_contrast=0.0,
+    clipped=1.0,
+    hash_distance=-1,
+    least_box=1.1,
+)
+"""Random weights paint noise: no check may throw it away, or the loop's path would end there."""
 
 
 def tiny() -> LoopConfig:
@@ -41,9 +53,9 @@ def tiny() -> LoopConfig:
         adapt=replace(training, alpha=0.0),
         gold_rows=2,
         paint=PaintConfig(
-            rounds=1, prompts_per_round=4, per_prompt=2, held_out_prompts=4, sampler_steps=2,
+            rounds=1, prompts_per_round=4, held_out_prompts=4, sampler_steps=2,
             lora=LoraConfig(rank=2, alpha=2, steps=2, batch_size=2),
-            reject=RejectConfig(least_prob=0.0, least_sharpness=0.0, least_contrast=0.0, clipped=1.0, hash_distance=-1),
+            candidates=CandidateConfig(per_prompt=2, reject=NOTHING),
         ),
         mix=MixConfig(real_share=None, min_prob=0.0),
         prompts=OptimiseConfig(rounds=1, candidates_per_field=1, train_rows=4, val_rows=4),

@@ -25,6 +25,8 @@ LEAST_LAMP, LEAST_HEAD, LEAST_CONE = 2.4, 6.0, 4.5
 
 LAMP_SIDES, CONE_SIDES = (1.3, 2.4), (1.5, 3.0)
 """Side of a crop around a traffic light or a cone, as a multiple of its height."""
+LOOKALIKES = ("drum", "channeliser", "arrow_board", "pedestrian_signal")
+"""Kinds that a caption does not name and that pass for cones or lamps in a small picture."""
 SHIFT = 0.12
 """How far that crop's centre may lie from it, as a share of the side: the steadier the place of what a caption names,
 the sooner a painter learns the word."""
@@ -87,7 +89,8 @@ def shown(record: Mapping[str, Any], visible: Rect, scale: float) -> dict[str, s
     cones = 0
     lit = {item.get("parent") for item in record["objects"] if item["kind"] == "lamp" and item["facing"]}
     for item in record["objects"]:
-        if item["kind"] not in ("lamp", "traffic_light", "cone") or not item["box"] or item["pixels"] == 0:
+        known = item["kind"] in ("lamp", "traffic_light", "cone", *LOOKALIKES)
+        if not known or not item["box"] or item["pixels"] == 0:
             continue
         inside = _inside(item["box"], visible)
         if inside * item["pixels"] * scale * scale < 3 or (item["kind"] == "traffic_light" and item["id"] in lit):
@@ -167,7 +170,7 @@ class Cropper:
             return None
         number, box = self._lamps[state][int(rng.integers(len(self._lamps[state])))]
         tall = max(box[3] - box[1], box[2] - box[0], 8)
-        return number, self._around(rng, box, float(np.clip(tall * rng.uniform(*LAMP_SIDES), 20, 120)))
+        return number, self._around(rng, number, box, float(np.clip(tall * rng.uniform(*LAMP_SIDES), 20, 120)))
 
     def _cone_window(self, rng: np.random.Generator, scene: int | None = None) -> tuple[int, Rect] | None:
         if scene is None:
@@ -180,7 +183,7 @@ class Cropper:
                 return None
             box = boxes[int(rng.integers(len(boxes)))]
         side = float(np.clip((box[3] - box[1]) * rng.uniform(*CONE_SIDES), 28, 150))
-        return scene, self._around(rng, box, side)
+        return scene, self._around(rng, scene, box, side)
 
     def _any_window(
         self, rng: np.random.Generator, low: float, high: float, scene: int | None = None
@@ -191,10 +194,10 @@ class Cropper:
         left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
         return scene, (left, top, left + side, top + side)
 
-    def _around(self, rng: np.random.Generator, box: Sequence[float], side: float) -> Rect:
+    def _around(self, rng: np.random.Generator, scene: int, box: Sequence[float], side: float) -> Rect:
         x = (box[0] + box[2]) / 2 + rng.uniform(-SHIFT, SHIFT) * side
         y = (box[1] + box[3]) / 2 + rng.uniform(-SHIFT, SHIFT) * side
-        height, width = self.scenes[0].frame.shape[:2]
+        height, width = self.scenes[scene].frame.shape[:2]
         left = float(np.clip(x - side / 2, 0, max(width - side, 0)))
         top = float(np.clip(y - side / 2, 0, max(height - side, 0)))
         return left, top, left + side, top + side
@@ -230,7 +233,7 @@ class Cropper:
         if upper is None or lower is None:
             return None
         size = self.config.size
-        rects = [self._lifted(upper[1], -0.22 * (lamp != "none")), self._lifted(lower[1], 0.22 * (cones == "some"))]
+        rects = [self._lifted(upper, -0.22 * (lamp != "none")), self._lifted(lower, 0.22 * (cones == "some"))]
         scales = [size / (rect[2] - rect[0]) for rect in rects]
         seen_above: Rect = (*rects[0][:3], rects[0][1] + SEAM[1] / scales[0])
         seen_below: Rect = (rects[1][0], rects[1][1] + SEAM[0] / scales[1], *rects[1][2:])
@@ -252,9 +255,9 @@ class Cropper:
         other = alike[int(rng.integers(len(alike)))]
         return self._cone_window(rng, other) if cones == "some" else self._any_window(rng, 50, 150, other)
 
-    def _lifted(self, rect: Rect, share: float) -> Rect:
+    def _lifted(self, window: tuple[int, Rect], share: float) -> Rect:
         """Move a window so that its centre comes to lie `share` of its side lower (or higher) in the picture."""
-        height = self.scenes[0].frame.shape[0]
+        height, rect = self.scenes[window[0]].frame.shape[0], window[1]
         side = rect[3] - rect[1]
         top = float(np.clip(rect[1] - share * side, 0, max(height - side, 0)))
         return rect[0], top, rect[2], top + side

@@ -1,26 +1,25 @@
-"""Judges of painted pictures: the loop's own scorer, a model as scorer, the held-out scorer, and the rejections."""
+"""Judges of painted pictures: the loop's own scorers, a model as scorer, and the held-out scorer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import imagehash
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from drivelet.core.artifacts import Field, ImageArray, Question
 from drivelet.core.ports import Scorer, VisionLanguageModel
-from drivelet.synth.captions import CONES, LAMP, presence
+from drivelet.synth.captions import CONES, LAMP, LIGHT, LIGHTS, presence
 
 HUES = {"red": (172, 9), "orange": (9, 19), "yellow": (19, 38), "green": (45, 95)}
 """Colour -> range of OpenCV hue (0..179); red wraps around."""
 LAMP_STATES = ("red", "yellow", "green", "none")
 PRESENCE = ("0", "some")
+JUDGED = {LAMP: LAMP_STATES, CONES: PRESENCE, LIGHT: LIGHTS}
+"""What pictures are judged by: fact -> its answers."""
 
 
 def statistics(image: ImageArray) -> NDArray[np.float64]:
@@ -66,7 +65,11 @@ def _blob(mask: NDArray[np.bool_], grey: NDArray[np.float32], value: NDArray[np.
 
 
 class ColourShapeScorer:
-    """The loop's own scorer: logistic regression on `statistics`, fitted to labelled pictures."""
+    """The loop's own scorer of lamp and cones: logistic regression on `statistics`, fitted to labelled pictures.
+
+    The time of day it tells on 0.82 of rendered crops only (dusk on 0.48), and what it chose by that was right no more
+    often than the rest.
+    """
 
     name = "colour-shape"
 
@@ -75,7 +78,7 @@ class ColourShapeScorer:
         self._models: dict[str, Pipeline] = {}
         for field in (LAMP, CONES):
             known = [i for i, fact in enumerate(facts) if field in fact and fact[field] != "off"]
-            labels = [_target(field, facts[i][field]) for i in known]
+            labels = [judged(field, facts[i][field]) for i in known]
             if len(set(labels)) > 1:
                 model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=400, C=0.3))
                 self._models[field] = model.fit(features[known], labels)
@@ -85,20 +88,21 @@ class ColourShapeScorer:
         features = statistics(image)[None]
         scores: dict[str, float] = {}
         for field in (name for name in (LAMP, CONES) if name in facts):
-            model, wanted = self._models.get(field), _target(field, facts[field])
+            model, wanted = self._models.get(field), judged(field, facts[field])
             if model is not None and wanted in model.classes_:
                 scores[field] = float(model.predict_proba(features)[0][list(model.classes_).index(wanted)])
             else:
-                scores[field] = 1 / len(LAMP_STATES if field == LAMP else PRESENCE)
+                scores[field] = 1 / len(JUDGED[field])
         return scores
 
 
-def _target(field: str, answer: str) -> str:
+def judged(field: str, answer: str) -> str:
+    """Return the answer that a fact is judged by: cones by their presence alone."""
     return presence(answer) if field == CONES else answer
 
 
 class ProbabilityScorer:
-    """The held-out scorer's frame: any classifier that gives field -> answer -> probability for pictures.
+    """A scorer from any classifier that gives field -> answer -> probability for pictures.
 
     Args:
         name: shown in reports.
@@ -111,7 +115,7 @@ class ProbabilityScorer:
     def score(self, image: ImageArray, facts: Mapping[str, str]) -> Mapping[str, float]:
         """Return the probability of each stated fact that the classifier knows."""
         found = self._probs([image])[0]
-        return {field: found[field].get(_target(field, facts[field]), 0.0) for field in found if field in facts}
+        return {field: found[field].get(judged(field, facts[field]), 0.0) for field in found if field in facts}
 
 
 def load_held_out(path: Path) -> Scorer:
@@ -131,10 +135,12 @@ class VlmScorer:
     Args:
         model: the model, handed in by the recipe.
         fields: every field by name.
+        least_side: smaller pictures are enlarged to this height: models read few tokens badly.
     """
 
-    def __init__(self, model: VisionLanguageModel, fields: Mapping[str, Field]) -> None:
+    def __init__(self, model: VisionLanguageModel, fields: Mapping[str, Field], *, least_side: int = 112) -> None:
         self.name, self._model, self._fields = f"vlm:{model.name}", model, fields
+        self._least_side = least_side
 
     def score(self, image: ImageArray, facts: Mapping[str, str]) -> Mapping[str, float]:
         """Return the probability of the answers that each stated fact allows."""
@@ -142,63 +148,21 @@ class VlmScorer:
         questions = [
             Question(field=name, text=self._fields[name].question, choices=self._fields[name].choices) for name in names
         ]
-        answers = self._model.score(image, questions)
-        allowed = {name: self._fields[name].parse(_target(name, facts[name])) for name in names}
+        scale = max(self._least_side / image.shape[0], 1.0)
+        shown = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) if scale > 1 else image
+        answers = self._model.score(np.asarray(shown, np.uint8), questions)
+        allowed = {name: self._fields[name].parse(judged(name, facts[name])) for name in names}
         return {n: sum(s.probs.get(a, 0.0) for a in allowed[n]) for n, s in zip(names, answers, strict=True)}
 
 
-class MeanScorer:
-    """The mean of several scorers, over those that know the field."""
+class LeastScorer:
+    """What several scorers all confirm: the least probability that any of them gives to a fact it knows."""
 
     def __init__(self, scorers: Sequence[Scorer]) -> None:
         self.name, self._scorers = "+".join(scorer.name for scorer in scorers), tuple(scorers)
 
     def score(self, image: ImageArray, facts: Mapping[str, str]) -> Mapping[str, float]:
-        """Return the mean probability of each fact."""
+        """Return the least probability of each fact."""
         found = [scorer.score(image, facts) for scorer in self._scorers]
         fields = {field for scores in found for field in scores}
-        return {f: float(np.mean([scores[f] for scores in found if f in scores])) for f in sorted(fields)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RejectConfig:
-    """When a painted picture is thrown away.
-
-    Attributes:
-        least_prob: a stated fact below this probability contradicts the text.
-        least_sharpness: variance of the Laplacian of the grey picture.
-        least_contrast: standard deviation of the grey picture.
-        clipped: share of pure black or white pixels above which it is an artefact.
-        hash_distance: a perceptual hash at most this far from a kept picture's makes a near-duplicate.
-    """
-
-    least_prob: float = 0.5
-    least_sharpness: float = 15.0
-    least_contrast: float = 8.0
-    clipped: float = 0.5
-    hash_distance: int = 2
-
-
-REASONS = ("lamp_contradicts", "cones_contradict", "blurred", "artefact", "duplicate")
-
-
-def perceptual_hash(image: ImageArray) -> imagehash.ImageHash:
-    """Return the DCT hash (64 bits) of a picture."""
-    return imagehash.phash(Image.fromarray(image))
-
-
-def rejection(
-    image: ImageArray, scores: Mapping[str, float], kept: Sequence[imagehash.ImageHash], config: RejectConfig
-) -> str:
-    """Return why a picture is rejected, one of `REASONS`, or an empty string."""
-    if scores.get(LAMP, 1.0) < config.least_prob:
-        return "lamp_contradicts"
-    if scores.get(CONES, 1.0) < config.least_prob:
-        return "cones_contradict"
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    if float(cv2.Laplacian(grey, cv2.CV_64F).var()) < config.least_sharpness:
-        return "blurred"
-    if float(grey.std()) < config.least_contrast or float(((grey < 3) | (grey > 252)).mean()) > config.clipped:
-        return "artefact"
-    own = perceptual_hash(image)
-    return "duplicate" if any(own - other <= config.hash_distance for other in kept) else ""
+        return {field: min(scores[field] for scores in found if field in scores) for field in sorted(fields)}
