@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drivelet import tasks
-from drivelet.adapters.diffusers import LoraConfig
+from drivelet.adapters.painter_lora import LoraConfig
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
@@ -19,7 +19,7 @@ from drivelet.dataset.mix import MixConfig, mix
 from drivelet.distil.soft_labels import SoftLabelConfig
 from drivelet.distil.train import DistilConfig, distil
 from drivelet.drives.frames import frames_at
-from drivelet.recipes import making, steps
+from drivelet.recipes import painting, steps
 from drivelet.recipes.data_arms import ARMS, PAINT, Arm, arm_labels, scenes_of, source_of, stand_in
 from drivelet.recipes.data_results import Test, outcome, write_outcome
 from drivelet.recipes.domain_gap import GAP, DomainGapConfig, gap_of, measure_gap
@@ -125,7 +125,7 @@ class _Study:
     def mixed(self) -> Path:
         """The manifest of all sources, cleaned together, so that every arm sees the same rows of a source."""
         painted = self.stage(
-            making.paint_pictures, self.config.paint, "paint", painter=Path(self.config.painter),
+            painting.paint_pictures, self.config.paint, "paint", painter=Path(self.config.painter),
             world=self.world, teacher=resolve(self.config.teacher),
         )  # fmt: skip
         kept = any(each["kept"] for each in flow.read_json(painted / "rounds.json")["rounds"])
