@@ -19,7 +19,7 @@ from drivelet.dataset.mix import MixConfig, mix
 from drivelet.distil.soft_labels import SoftLabelConfig
 from drivelet.distil.train import DistilConfig, distil
 from drivelet.drives.frames import frames_at
-from drivelet.recipes import painting, steps
+from drivelet.recipes import making, painting, steps
 from drivelet.recipes.data_arms import ARMS, PAINT, Arm, arm_labels, scenes_of, source_of, stand_in
 from drivelet.recipes.data_results import Test, outcome, write_outcome
 from drivelet.recipes.domain_gap import GAP, DomainGapConfig, gap_of, measure_gap
