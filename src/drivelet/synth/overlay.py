@@ -30,7 +30,8 @@ def draw_overlays(folder: Path) -> int:
         InputError: there are no rendered frames.
     """
     count = 0
-    for count, (image, record) in enumerate(rendered_frames(folder), start=1):
+    for image, record in rendered_frames(folder):
+        count += 1
         beside = image.parent.parent / "overlay"
         beside.mkdir(exist_ok=True)
         with Image.open(image) as picture:
