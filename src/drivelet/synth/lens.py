@@ -31,7 +31,7 @@ def lens(seed: int, index: int, domain: DomainConfig, sky: dict[str, Any], light
         "skyline": round(float(rng.choice([0.0, 0.03, 0.07])) * float(rng.uniform(0.5, 1.0)), 4),
     }
     if light == "night":
-        found["headlights"] = round(sky["headlights"] * float(rng.uniform(0.45, 0.75)), 1)
+        found["headlights"] = round(sky["headlights"] * float(rng.uniform(0.65, 1.0)), 1)
     if weather == "overcast":
         found |= {"clouds": 1.0, "cloud_color": [round(0.9 * c, 4) for c in sky["horizon"]]}
     shaken = rng.random() < 0.12

@@ -31,11 +31,11 @@ def draw_overlays(folder: Path) -> int:
     """
     count = 0
     for image, record in rendered_frames(folder):
+        count += 1
         beside = image.parent.parent / "overlay"
         beside.mkdir(exist_ok=True)
         with Image.open(image) as picture:
             draw_overlay(picture, record).save(beside / image.name)
-        count += 1
     return count
 
 

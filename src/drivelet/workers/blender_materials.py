@@ -28,7 +28,7 @@ FIXED = {
     "shadow": ((0.018, 0.03, 0.012), 0.9, 0.0),
 }  # fmt: skip
 # name -> a colour of its own for each object: (saturation, value, glow)
-VARIED = {"awning": (0.75, 0.4, 0.0), "fascia": (0.6, 0.22, 0.0), "door": (0.5, 0.1, 0.0), "poster": (0.5, 0.55, 0.3)}
+VARIED = {"awning": (0.75, 0.4, 0.0), "fascia": (0.6, 0.22, 0.0), "door": (0.5, 0.1, 0.0), "poster": (0.35, 0.45, 0.08)}
 
 
 def fog_group():

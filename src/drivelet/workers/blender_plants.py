@@ -29,7 +29,7 @@ def tree(kind=0):
     for x, y, z, radius in CROWNS[kind][1:5]:
         shape.limb("bark", (0, 0, 0.33), (x, y, z), 0.014, 0.006, 5)
         shape.ball("shadow", (x, y, z), (1.3 * radius, 1.3 * radius, 1.1 * radius), 1)
-    return shape.leaves(rng, CROWNS[kind], 760, 0.044)
+    return shape.leaves(rng, CROWNS[kind], 560, 0.05)
 
 
 def slender():

@@ -53,7 +53,7 @@ class Sky:
         flat = vectors(tree, "SCALE", direction)
         tree.links.new(maths(tree, "DIVIDE", 0.42, ceiling), flat.node.inputs["Scale"])
         self.shift = vectors(tree, "ADD", flat, (0, 0, 0)).node
-        shape = noise(tree, self.shift.outputs[0], 1.6, 6.0)
+        shape = noise(tree, self.shift.outputs[0], 1.6, 4.0)
         self.cover = ramp(tree, shape, 0.5, 0.7)
         self.shade = mixed(tree, ramp(tree, shape, 0.5, 0.85).outputs[0], None, None)
         self.cloudy = mixed(tree, self.cover.outputs[0], self.blend.outputs["Result"], self.shade.outputs["Result"])
@@ -74,7 +74,7 @@ class Sky:
         bearing = tree.nodes.new("ShaderNodeCombineXYZ")
         feed(tree, bearing, (split.outputs["X"], split.outputs["Y"], 0.0))
         self.turn = vectors(tree, "ADD", bearing.outputs[0], (0, 0, 0)).node
-        outline = ramp(tree, noise(tree, self.turn.outputs[0], 3.2, 5.0), 0.3, 0.75, 0.0, 0.0)
+        outline = ramp(tree, noise(tree, self.turn.outputs[0], 3.2, 3.0), 0.3, 0.75, 0.0, 0.0)
         self.skyline = outline
         below = maths(tree, "LESS_THAN", height, outline.outputs[0])
         self.hills = mixed(tree, below, self.lit, None)
