@@ -25,6 +25,7 @@ NEAR = replace(
     world(), roads={"straight": 1.0}, light={"day": 1.0}, weather={"overcast": 1.0}, mount={"pole": 1.0},
     lamp_m=(9.0, 11.0), lamp_far=0.0, traffic=0.0, pedestrians=0.0, cyclists=0.0, extra_heads=0.0, flashing=0.0,
     posted=0.0, occluders=0.0, distractors=0.0, dirty_lens=0.0, jpeg=(100, 100), cones={"0": 1.0}, lanes={"1": 1.0},
+    area={"rural": 1.0},
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def scenes() -> list[dict[str, Any]]:
     wanted: list[DomainConfig] = [
         *(replace(NEAR, lamp={state: 1.0}, signal_kinds={"ball": 1.0}) for state in ("red", "yellow", "green", "off")),
         replace(NEAR, lamp={"red": 1.0}, signal_layout={"horizontal": 1.0}, signal_kinds={"ball": 1.0}),
-        replace(NEAR, lamp={"green": 1.0}, signal_kinds={"arrow_straight": 1.0}),
+        replace(NEAR, lamp={"green": 1.0}, signal_kinds={"arrow_straight": 1.0}, signal_layout={"vertical": 1.0}),
     ]
     return [sample_scene(5, i, domain, size=(160, 96)) for i, domain in enumerate(wanted)]
 
