@@ -242,7 +242,7 @@ def test_paint_with_a_given_painter(tiny_run: Path, tmp_path: Path, capfd: Captu
     small = [
         "rounds=1", "prompts_per_round=4", "candidates.per_prompt=1", "held_out_prompts=4", "sampler_steps=2",
         "lora.steps=1", "lora.rank=2", "lora.batch_size=2",
-        *(f"candidates.reject.{name}=0" for name in ("least_prob", "least_light", "least_sharpness", "least_contrast")),
+        *(f"candidates.reject.{name}=0" for name in ("least_prob", "least_sharpness", "least_contrast")),
         "candidates.reject.clipped=1", "candidates.reject.hash_distance=-1", "candidates.reject.least_box=1.1",
     ]  # fmt: skip
     settings = [word for setting in small for word in ("--set", setting)]

@@ -3,7 +3,7 @@ import pytest
 
 from drivelet.core.artifacts import Question, Scored
 from drivelet.core.rng import generator
-from drivelet.synth.captions import CONES, LAMP, LIGHT, presence
+from drivelet.synth.captions import CONES, LAMP, LIGHT, LIGHTS, presence
 from drivelet.synth.crops import CropConfig, Cropper
 from drivelet.synth.score import (
     ColourShapeScorer,
@@ -27,7 +27,16 @@ def test_colour_and_shape_tell_lamps_and_cones_apart() -> None:
     right = [scorer.score(i, {LAMP: f[LAMP], CONES: f[CONES]}) for i, f in zip(IMAGES[400:], FACTS[400:], strict=True)]
     assert np.mean([s[LAMP] > 0.5 for s in right]) > 0.9
     assert np.mean([s[CONES] > 0.5 for s in right]) > 0.85
-    assert scorer.score(IMAGES[0], {LIGHT: "day"}) == {}  # of which it cannot tell
+    assert scorer.score(IMAGES[0], {LIGHT: "day"}) == {LIGHT: pytest.approx(1 / 3)}  # one light alone was seen
+
+
+def test_tones_tell_the_time_of_day() -> None:
+    darker = {"day": 1.0, "dusk": 0.5, "night": 0.2}
+    lights = [LIGHTS[i % 3] for i in range(60)]
+    images = [(IMAGES[i] * darker[light]).astype(np.uint8) for i, light in enumerate(lights)]
+    scorer = ColourShapeScorer(images[:45], [{LIGHT: light} for light in lights[:45]])
+    tests = list(zip(images[45:], lights[45:], strict=True))
+    assert np.mean([scorer.score(image, {LIGHT: light})[LIGHT] > 0.5 for image, light in tests]) > 0.9
 
 
 def test_probabilities_of_the_answers_sum_to_one() -> None:

@@ -18,7 +18,7 @@ GOAL = 0.85
 CONTROLLED = {LAMP: "lamp", CONES: "cones", LIGHT: "time of day", BOTH: "lamp and cones"}
 """What is measured, by its name in tables; the goal is for the first three."""
 VIEW_TEXTS = {
-    "near": "near (a lamp above, road below: what the loop asks for)",
+    "near": "near (a lamp above, road below)",
     "close": "close (a zoom on one thing)",
     "wide": "wide (a street; lamps are two or three pixels)",
 }
@@ -65,8 +65,8 @@ The scorers, on crops of scenes that neither was fitted to:
 
 {scorers}
 
-`crop-cnn` (`held_out.safetensors`) is the held-out scorer: the loop never decides by it. `colour-shape` is the loop's
-own scorer, fitted on the spot.
+`crop-cnn` (`held_out.safetensors`) is the held-out scorer: the loop never decides by it. `colour-shape` is fitted on
+the spot; the loop decides by it and by a teacher, whichever is less sure.
 
 ## Known failures
 

@@ -130,13 +130,9 @@ def train_judge(recipe: PainterRecipe, *, scenes: Sequence[Scene], out: Path) ->
 
 
 def accuracy(scorer: Any, images: Sequence[ImageArray], facts: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Return per field the share of pictures whose most probable answer is the label, and the same per answer.
-
-    Fields of which the scorer says nothing are left out.
-    """
+    """Return per field the share of pictures whose most probable answer is the label, and the same per answer."""
     found: dict[str, Any] = {}
-    known = scorer.score(images[0], facts[0]) if images else {}
-    for name, answers in ((name, answers) for name, answers in JUDGED.items() if name in known):
+    for name, answers in JUDGED.items():
         truth = [judged(name, fact[name]) for fact in facts]
         guesses = [max(answers, key=lambda a, i=i: scorer.score(i, {name: a})[name]) for i in images]
         right = np.array([guess == label for guess, label in zip(guesses, truth, strict=True)])

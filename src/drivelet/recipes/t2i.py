@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from drivelet import tasks
+from drivelet.adapters.painter_lora import LoraConfig
 from drivelet.core import flow
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
@@ -40,6 +41,19 @@ CLAIM = (
 )
 
 
+def studied_loop() -> PaintConfig:
+    """Return the loop that is studied: many prompts, mostly its own pictures, and enough steps to learn them."""
+    return PaintConfig(
+        rounds=2,
+        patience=2,
+        prompts_per_round=96,
+        held_out_prompts=64,
+        replay_share=0.25,
+        precision="bfloat16",
+        lora=LoraConfig(steps=160, learning_rate=1e-3, convolutions=True),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class T2iConfig:
     """Settings of the study.
@@ -58,7 +72,7 @@ class T2iConfig:
         default_factory=lambda: RenderConfig(num_frames=600, seed=31, workers=2, val=0.0, test=0.0)
     )
     frames: str = ""
-    paint: PaintConfig = default(default_factory=PaintConfig)
+    paint: PaintConfig = default(default_factory=studied_loop)
     seeds: tuple[int, ...] = (0, 1)
     painter: str = default(default_factory=lambda: mini("painter-mini"))
     teacher: str = default(default_factory=lambda: mini("teacher-mini"))

@@ -29,7 +29,6 @@ SHAPE = ModelShape(
 
 NOTHING = RejectConfig(
     least_prob=0.0,
-    least_light=0.0,
     least_sharpness=0.0,
     least_contrast=0.0,
     clipped=1.0,

@@ -38,7 +38,6 @@ class RejectConfig:
 
     Attributes:
         least_prob: a stated fact below this probability contradicts the text.
-        least_light: the same for the time of day: dusk shades into day and night.
         least_sharpness: variance of the Laplacian of the grey picture.
         least_contrast: standard deviation of the grey picture.
         clipped: share of pure black or white pixels above which it is an artefact.
@@ -51,7 +50,6 @@ class RejectConfig:
     """
 
     least_prob: float = 0.5
-    least_light: float = 0.2
     least_sharpness: float = 15.0
     least_contrast: float = 8.0
     clipped: float = 0.5
@@ -101,8 +99,7 @@ def rejection(
         return UNSAFE
     for name, reason in CONTRADICTS.items():
         missing = 0.0 if name == POSTED else 1.0
-        least = config.least_light if name == LIGHT else config.least_prob
-        if name in facts and scores.get(name, missing) < least:
+        if name in facts and scores.get(name, missing) < config.least_prob:
             return reason
     if two_lamps(boxes, config):
         return TWO_LAMPS
