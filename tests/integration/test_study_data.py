@@ -19,9 +19,10 @@ from drivelet.recipes.tiny import tiny, with_random_models
 Capture = pytest.CaptureFixture[str]
 SIZE = ("width=160", "height=96")
 PAINT = (
-    "rounds=1", "prompts_per_round=4", "per_prompt=1", "held_out_prompts=4", "sampler_steps=2", "lora.steps=1",
-    "lora.rank=2", "lora.batch_size=2", "reject.least_prob=0", "reject.least_sharpness=0", "reject.least_contrast=0",
-    "reject.clipped=1", "reject.hash_distance=-1",
+    "rounds=1", "prompts_per_round=4", "held_out_prompts=4", "sampler_steps=2", "lora.steps=1", "lora.rank=2",
+    "lora.batch_size=2", "candidates.per_prompt=1", "candidates.reject.least_prob=0",
+    "candidates.reject.least_sharpness=0", "candidates.reject.least_contrast=0", "candidates.reject.clipped=1",
+    "candidates.reject.hash_distance=-1", "candidates.reject.least_box=1.1",
 )  # fmt: skip
 SHORT = (
     *(f"{part}.{size}" for part in ("drives", "world", "test") for size in SIZE),
