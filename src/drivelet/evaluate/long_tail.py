@@ -1,5 +1,6 @@
 """Long-tail slices of a test: night, occluded, far and rare values, as far as scenes or labels tell."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,6 +39,23 @@ def long_tail(rows: Sequence[Row], scenes: Mapping[str, Scene]) -> list[frozense
         frozenset({"rare value"} if (row.task, row.label) in rare else ()) | _of_scene(row, scenes.get(row.path))
         for row in rows
     ]
+
+
+def of_size(rows: Sequence[Row], scenes: Mapping[str, Scene], least_px: float) -> list[Row]:
+    """Return the rows whose seen objects are at least `least_px` high; one that shows none, or has no scene, stays.
+
+    The object of a light is its head, and of a count every cone.
+    """
+    return [row for row in rows if _smallest(row, scenes.get(row.path)) >= least_px]
+
+
+def _smallest(row: Row, scene: Scene | None) -> float:
+    kinds = [kind for kind in KINDS.get(row.task.split(".")[0], ()) if kind != "lamp"]
+    objects = scene["objects"] if scene else []
+    boxes = [
+        item["box"] for item in objects if item["kind"] in kinds and item.get("visible") and item.get("governing", True)
+    ]
+    return min((box[3] - box[1] for box in boxes), default=math.inf)
 
 
 def _of_scene(row: Row, scene: Scene | None) -> set[str]:

@@ -5,17 +5,19 @@
 (`python -m drivelet.recipes.pretrain_painter`).
 """
 
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from drivelet import tasks
 from drivelet.core.artifacts import Field
 from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
 from drivelet.recipes.minis_card import measure_mini, write_card
-from drivelet.recipes.settings import cache_root
-from drivelet.synth.domain import DomainConfig, full, narrow
+from drivelet.recipes.settings import apply_settings, cache_root, mini
+from drivelet.synth.domain import DomainConfig, full, narrow, world
 from drivelet.synth.render import RenderConfig, render_frames
 from drivelet.vlm.fresh import ModelShape, save_fresh_model
 
@@ -30,20 +32,36 @@ STUDENT = ModelShape(
 )  # fmt: skip
 
 
+TRAINING: dict[str, tuple[Callable[[], DomainConfig], int]] = {
+    "full": (full, 1000), "narrow": (narrow, 2000), "world": (world, 3000),
+}  # fmt: skip
+"""Domain -> what it is drawn from, and the seed of its first shard."""
+TESTS: dict[str, tuple[str, Callable[[], DomainConfig], int, int]] = {
+    "full domain": ("test", full, 9000, 300),
+    "narrow domain": ("narrow_test", narrow, 9100, 100),
+    "world": ("world_test", world, 9200, 1500),
+}
+"""Test -> its folder, domain, seed (never trained on) and number of frames."""
+LEAST_PX = 10.0
+"""Height of the smallest object that the test on the world asks for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MinisConfig:
     """What the minis are trained on and for how long.
 
     Attributes:
-        full_shards, narrow_shards: shards of 500 frames; shard k of the full domain has seed 1000 + k, of
-            the narrow one 2000 + k. The seeds 9000 and 9100 are never trained on.
+        full_shards, narrow_shards, world_shards: shards of 500 frames of each domain, with seeds from `TRAINING` on.
         workers: Blender processes.
-        teacher, student: training of each; the teacher sees both domains, the student the narrow one alone.
+        start: `nothing` trains random weights, `shipped` goes on from those of the package.
+        teacher, student: training of each; the teacher sees all domains, the student the narrow one alone.
     """
 
     full_shards: int = 5
     narrow_shards: int = 2
+    world_shards: int = 12
     workers: int = 2
+    start: Literal["nothing", "shipped"] = "nothing"
     teacher: PretrainConfig = field(
         default_factory=lambda: PretrainConfig(steps=6500, vision_steps=2500, vision_share=0.35, seed=7)
     )
@@ -62,73 +80,86 @@ def pretrain_minis() -> MinisConfig:
 def run_pretraining(config: MinisConfig, *, out: Path) -> Path:
     """Render and train; renders and checkpoints lie in the cache and survive, so a second call goes on."""
     cache = cache_root() / "pretrain"
-    wide = [_shard(cache / "full", full(), 1000, k, config.workers) for k in range(config.full_shards)]
-    near = [_shard(cache / "narrow", narrow(), 2000, k, config.workers) for k in range(config.narrow_shards)]
-    teacher = train_mini("teacher-mini", TEACHER, config.teacher, [*wide, *near], out, cache)
-    student = train_mini("student-mini", STUDENT, config.student, near, out, cache)
+    counts = {"full": config.full_shards, "narrow": config.narrow_shards, "world": config.world_shards}
+    shards = {name: [_shard(cache, name, k, config.workers) for k in range(count)] for name, count in counts.items()}
+    everything = [folder for folders in shards.values() for folder in folders]
+    teacher = train_mini("teacher-mini", TEACHER, config.teacher, everything, out, cache, start=config.start)
+    student = train_mini("student-mini", STUDENT, config.student, shards["narrow"], out, cache, start=config.start)
     tests = held_out(cache, config.workers)
-    for model, training, folders in ((teacher, config.teacher, [*wide, *near]), (student, config.student, near)):
-        rows = {name: measure_mini(model, manifest, name=model.name) for name, manifest in tests.items()}
-        domains = "both domains" if model == teacher else "the narrow domain"
+    for model, training, folders in (
+        (teacher, config.teacher, everything), (student, config.student, shards["narrow"])
+    ):  # fmt: skip
+        rows = {
+            name: measure_mini(model, manifest, name=model.name, least_px=LEAST_PX if name == "world" else 0.0)
+            for name, manifest in tests.items()
+        }
+        domains = "all domains" if model == teacher else "the narrow domain"
         write_card(model, rows, training, frames=SHARD * len(folders), domains=domains)
     return out
 
 
 def held_out(cache: Path, workers: int) -> dict[str, Path]:
-    """Return the manifests of the two test sets, rendered where they are missing."""
-    tests = (("full domain", "test", full(), 9000, 300), ("narrow domain", "narrow_test", narrow(), 9100, 100))
-    for _, folder, domain, seed, frames in tests:
+    """Return the manifests of the test sets, rendered where they are missing."""
+    found = {}
+    for name, (folder, domain, seed, frames) in TESTS.items():
         out = cache / folder / "000"
-        if not (out / "manifest.csv").is_file():
-            config = RenderConfig(num_frames=frames, seed=seed, workers=workers, domain=domain, val=0.0, test=1.0)
-            render_frames(config, gold=tasks.gold, out=out)
-    return {name: cache / folder / "000" / "manifest.csv" for name, folder, *_ in tests}
+        config = RenderConfig(num_frames=frames, seed=seed, workers=workers, domain=domain(), val=0.0, test=1.0)
+        found[name] = _rendered(config, out) / "manifest.csv"
+    return found
 
 
-def _shard(folder: Path, domain: DomainConfig, first_seed: int, number: int, workers: int) -> Path:
-    out = folder / f"{number:03d}"
+def _shard(cache: Path, name: str, number: int, workers: int) -> Path:
+    domain, first_seed = TRAINING[name]
+    config = RenderConfig(
+        num_frames=SHARD, seed=first_seed + number, workers=workers, domain=domain(), val=0.04, test=0.0
+    )
+    return _rendered(config, cache / name / f"{number:03d}")
+
+
+def _rendered(config: RenderConfig, out: Path) -> Path:
     if not (out / "manifest.csv").is_file():
-        config = RenderConfig(
-            num_frames=SHARD, seed=first_seed + number, workers=workers, domain=domain, val=0.04, test=0.0
-        )
         render_frames(config, gold=tasks.gold, out=out)
     return out
 
 
 def train_mini(
-    name: str, shape: ModelShape, config: PretrainConfig, folders: Sequence[Path], out: Path, cache: Path
-) -> Path:
+    name: str, shape: ModelShape, config: PretrainConfig, folders: Sequence[Path], out: Path, cache: Path, *,
+    start: Literal["nothing", "shipped"] = "nothing",
+) -> Path:  # fmt: skip
     """Train one mini on render folders and write it to `out / name`."""
     fields = tasks.fields()
-    fresh = cache / name / "fresh"
-    if not (fresh / "preprocessor_config.json").is_file():
-        save_fresh_model(fresh, shape, corpus=corpus(fields.values()), seed=1)
+    first = cache / name / start
+    if not (first / "preprocessor_config.json").is_file():
+        if start == "shipped":
+            shutil.copytree(mini(name), first, dirs_exist_ok=True)
+        else:
+            save_fresh_model(first, shape, corpus=corpus(fields.values()), seed=1)
     return pretrain(
         config,
-        model=fresh,
+        model=first,
         frames=lambda: read_frames(folders, gold=tasks.gold),
         fields=fields,
         out=out / name,
-        checkpoint=cache / name / "checkpoint.safetensors",
+        checkpoint=cache / name / f"from-{start}.safetensors",
     )
 
 
-def train_from_cache(name: str) -> Path:
+def train_from_cache(name: str, *settings: str) -> Path:
     """Train one mini on the renders that lie in the cache; under torchrun on several processes.
 
-    `torchrun --nproc-per-node 2 -m drivelet.recipes.pretrain_minis teacher-mini` goes on where it was stopped.
+    `torchrun --nproc-per-node 2 -m drivelet.recipes.pretrain_minis teacher-mini teacher.steps=9000 start=shipped` goes
+    on where it was stopped.
     """
     from drivelet.vlm.parallel import join_group
 
     join_group()
-    cache, config = cache_root() / "pretrain", pretrain_minis()
-    near = sorted(found.parent for found in (cache / "narrow").glob("*/manifest.csv"))
-    wide = sorted(found.parent for found in (cache / "full").glob("*/manifest.csv"))
-    shape, training, folders = {
-        "teacher-mini": (TEACHER, config.teacher, [*wide, *near]),
-        "student-mini": (STUDENT, config.student, near),
+    cache, config = cache_root() / "pretrain", apply_settings(pretrain_minis(), settings)
+    folders = {kind: sorted(found.parent for found in (cache / kind).glob("*/manifest.csv")) for kind in TRAINING}
+    shape, training, seen = {
+        "teacher-mini": (TEACHER, config.teacher, [folder for found in folders.values() for folder in found]),
+        "student-mini": (STUDENT, config.student, folders["narrow"]),
     }[name]
-    return train_mini(name, shape, training, folders, cache / "minis", cache)
+    return train_mini(name, shape, training, seen, cache / "minis", cache, start=config.start)
 
 
 def corpus(fields: Iterable[Field]) -> list[str]:
@@ -144,4 +175,4 @@ def corpus(fields: Iterable[Field]) -> list[str]:
 
 
 if __name__ == "__main__":
-    train_from_cache(sys.argv[1])
+    train_from_cache(*sys.argv[1:])
