@@ -6,7 +6,7 @@ from drivelet.synth.build import BLACK, RED, WHITE, Builder, Color, Point, pick
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.road import UNIT, Road
 
-GREY: Color = (0.24, 0.24, 0.25)
+GREY: Color = (0.14, 0.14, 0.15)
 ORANGE: Color = (0.8, 0.27, 0.01)
 AMBER: Color = (0.75, 0.46, 0.02)
 LIME: Color = (0.5, 0.72, 0.03)

@@ -114,6 +114,9 @@ class Lights:
             tree = beam.data.node_tree
             falloff = tree.nodes.new("ShaderNodeLightFalloff")
             falloff.inputs["Strength"].default_value = 1.0
+            falloff.inputs[
+                "Smooth"
+            ].default_value = 60.0  # what is near is not burnt out: the beam's core lies far ahead
             tree.links.new(falloff.outputs["Linear"], tree.nodes["Emission"].inputs["Strength"])
         self.lanterns = [self._light(f"lantern{k}", "POINT") for k in range(LANTERNS)]
         for lantern in self.lanterns:
