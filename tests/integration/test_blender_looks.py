@@ -23,7 +23,7 @@ except MissingBackendError as error:
 
 NEAR = replace(
     world(), roads={"straight": 1.0}, light={"day": 1.0}, weather={"overcast": 1.0}, mount={"pole": 1.0},
-    lamp_m=(9.0, 11.0), lamp_far=0.0, traffic=0.0, pedestrians=0.0, cyclists=0.0, extra_heads=0.0, flashing=0.0,
+    lamp_m=(13.0, 15.0), lamp_far=0.0, traffic=0.0, pedestrians=0.0, cyclists=0.0, extra_heads=0.0, flashing=0.0,
     posted=0.0, occluders=0.0, distractors=0.0, dirty_lens=0.0, jpeg=(100, 100), cones={"0": 1.0}, lanes={"1": 1.0},
     area={"rural": 1.0},
 )  # fmt: skip

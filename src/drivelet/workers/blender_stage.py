@@ -61,7 +61,9 @@ class Stage:
         self.points[name] = corners(mesh)
         self.pool[name] = []
         for k in range(count):
-            self.pool[name].append(bpy.data.objects.new(f"{name}.{k:03d}", mesh))
+            member = bpy.data.objects.new(f"{name}.{k:03d}", mesh)
+            member.visible_diffuse = name != "lamp_pair"  # two samples of such small bright lamps are specks
+            self.pool[name].append(member)
 
     def _settings(self, threads):
         scene, render, cycles = self.scene, self.scene.render, self.scene.cycles
