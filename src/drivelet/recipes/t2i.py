@@ -180,8 +180,8 @@ def _sentence(study: Mapping[str, Any], config: T2iConfig) -> str:
     first, last = study["rounds"][0], study["rounds"][-1]
     verdict = "beats" if gain["low"] > 0 else "falls behind" if gain["high"] < 0 else "does not beat"
     return (
-        f"On {len(config.seeds)} x {config.test_prompts} fresh prompts (seeds x prompts) the loop {verdict} its control of "
-        f"rendered pictures alone: {_points(gain)} points of consistent pictures (base "
+        f"On {config.test_prompts} fresh prompts for each of {len(config.seeds)} seeds the loop {verdict} its control "
+        f"of rendered pictures alone: {_points(gain)} points of consistent pictures (base "
         f"{100 * by_name['base']['consistent']['value']:.1f}%, the loop over it {_points(study['gain_over_base'])}); "
         f"{100 * first['rejection_rate']:.0f}% of the first round's pictures are rejected and "
         f"{100 * last['rejection_rate']:.0f}% of the last one's."
