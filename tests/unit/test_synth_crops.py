@@ -9,7 +9,17 @@ import pytest
 from drivelet.core.errors import InputError
 from drivelet.core.rng import generator
 from drivelet.synth.captions import CONES, LAMP, presence
-from drivelet.synth.crops import CropConfig, Cropper, CutConfig, cut_crops, read_crops, read_scenes, shown
+from drivelet.synth.crops import (
+    LOOKALIKES,
+    CropConfig,
+    Cropper,
+    CutConfig,
+    Scene,
+    cut_crops,
+    read_crops,
+    read_scenes,
+    shown,
+)
 from painter_toys import COLOURS, toy_scene
 
 SCENES = [toy_scene(number) for number in range(32)]
@@ -86,3 +96,32 @@ def test_missing_frames_and_crops_are_one_clear_line(tmp_path: Path) -> None:
         read_scenes([tmp_path])
     with pytest.raises(InputError, match=r"crops\.jsonl"):
         read_crops(tmp_path)
+
+
+def test_what_passes_for_a_cone_or_a_lamp_makes_a_crop_a_matter_of_taste() -> None:
+    record = dict(toy_scene(3).record)  # neither lamp nor cone
+    whole = (0.0, 0.0, 192.0, 192.0)
+    assert shown(record, whole, 1.0) is not None
+    for kind in LOOKALIKES:
+        there = {"id": 9, "kind": kind, "box": [60, 60, 90, 110], "pixels": 700, "visible": True}
+        assert shown({**record, "objects": [there]}, whole, 1.0) is None
+        gone = {**there, "box": [250, 60, 280, 110]}
+        assert shown({**record, "objects": [gone]}, whole, 1.0) is not None
+
+
+def test_frames_of_two_sizes_are_cut_each_by_its_own() -> None:
+    scenes = [*SCENES[:8], *map(_twice, SCENES[8:])]
+    cropper = Cropper(scenes, CropConfig(joined=0.0, lamp=1.0, cone=0.0, jitter=False))
+    for index in range(80):
+        image, facts = cropper.draw(generator(0, "sizes", index))
+        assert facts[LAMP] in COLOURS
+        assert np.abs(image.astype(int) - COLOURS[facts[LAMP]]).sum(axis=2).min() < 60
+
+
+def _twice(scene: Scene) -> Scene:
+    frame = np.repeat(np.repeat(scene.frame, 2, axis=0), 2, axis=1)
+    objects = [
+        {**item, "box": [2 * value for value in item["box"]], "pixels": 4 * item["pixels"]}
+        for item in scene.record["objects"]
+    ]
+    return Scene(frame=frame, record={**scene.record, "objects": objects}, part=scene.part)

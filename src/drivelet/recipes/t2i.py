@@ -73,10 +73,10 @@ class T2iConfig:
     )
     frames: str = ""
     paint: PaintConfig = default(default_factory=studied_loop)
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2)
     painter: str = default(default_factory=lambda: mini("painter-mini"))
     teacher: str = default(default_factory=lambda: mini("teacher-mini"))
-    test_prompts: int = 256
+    test_prompts: int = 384
     resamples: int = 1000
 
 
@@ -180,8 +180,8 @@ def _sentence(study: Mapping[str, Any], config: T2iConfig) -> str:
     first, last = study["rounds"][0], study["rounds"][-1]
     verdict = "beats" if gain["low"] > 0 else "falls behind" if gain["high"] < 0 else "does not beat"
     return (
-        f"Over {len(config.seeds)} seeds of {config.test_prompts} fresh prompts the loop {verdict} its control of "
-        f"rendered pictures alone: {_points(gain)} points of consistent pictures (base "
+        f"On {config.test_prompts} fresh prompts for each of {len(config.seeds)} seeds the loop {verdict} its control "
+        f"of rendered pictures alone: {_points(gain)} points of consistent pictures (base "
         f"{100 * by_name['base']['consistent']['value']:.1f}%, the loop over it {_points(study['gain_over_base'])}); "
         f"{100 * first['rejection_rate']:.0f}% of the first round's pictures are rejected and "
         f"{100 * last['rejection_rate']:.0f}% of the last one's."
