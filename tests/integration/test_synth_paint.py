@@ -23,6 +23,7 @@ from painter_toys import toy_pipeline
 LENIENT = RejectConfig(least_sharpness=0.0, least_contrast=0.0, clipped=1.0, hash_distance=-1)
 CONFIG = PaintConfig(
     rounds=2,
+    patience=3,
     prompts_per_round=3,
     held_out_prompts=2,
     sampler_steps=2,
@@ -31,14 +32,14 @@ CONFIG = PaintConfig(
 )
 
 
-class _Brightness:
-    """Likes every second picture, by a property that the seed decides."""
+class _Leaning:
+    """Likes pictures whose left half is the brighter one: about every second, and rounding changes no verdict."""
 
-    name = "brightness"
+    name = "leaning"
 
     def score(self, image: np.ndarray, facts: Mapping[str, str]) -> Mapping[str, float]:
-        odd = int(image.astype(int).sum()) % 2
-        return {LAMP: 0.9, CONES: 0.8 if odd else 0.2}
+        left, right = (float(half.mean()) for half in np.array_split(image, 2, axis=1))
+        return {LAMP: 0.9, CONES: 0.8 if left > right else 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ class _Falling:
 
 
 def _run(inputs: tuple[Path, Path], out: Path, config: PaintConfig = CONFIG, held_out: Scorer | None = None) -> Path:
-    judges = Judges(scorer=_Brightness(), held_out=held_out or _Brightness())
+    judges = Judges(scorer=_Leaning(), held_out=held_out or _Leaning())
     return paint_loop(config, pipeline=inputs[0], judges=judges, round_0=inputs[1], out=out)
 
 
@@ -105,7 +106,7 @@ def _check_rejections(out: Path, report: Any) -> None:
 
 
 def test_the_loop_stops_when_the_held_out_scorer_falls(inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    long = replace(CONFIG, rounds=4)
+    long = replace(CONFIG, rounds=4, patience=1)
     _run(inputs, tmp_path / "at_once", long, held_out=_Falling(good=2))  # the base's two prompts alone
     report = json.loads((tmp_path / "at_once" / "rounds.json").read_text())
     assert len(report["rounds"]) == 1 and report["stopped"]
