@@ -1,13 +1,15 @@
 """How a round's prompts are spread: by any record of rejections, every stratum keeps its floor and none is lost."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivelet.synth.candidates import PromptConfig, prompts, shares, stratum
-from drivelet.synth.captions import CONES, LAMP, POSTED, STRATA, caption
+from drivelet.synth.captions import CONES, LAMP, LIGHT, LIGHTS, POSTED, STRATA, caption
+from drivelet.synth.paint import kept_weights
 
 RECORDS = st.lists(
     st.builds(
@@ -49,3 +51,28 @@ def test_signs_and_style_enter_the_caption() -> None:
     (facts,) = prompts(config, seed=0, name=0, count=1)
     assert facts[POSTED] in ("30", "50")
     assert caption(facts, style=config.style).endswith(f"speed limit {facts[POSTED]} sign, dash camera photo")
+
+
+KEPT = st.lists(
+    st.builds(
+        lambda key, light, kept: {"facts": {LAMP: key[0], CONES: key[1], LIGHT: light}, "kept": kept},
+        st.sampled_from(STRATA[:3]),
+        st.sampled_from(LIGHTS),
+        st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+@given(KEPT)
+def test_kept_pictures_weigh_by_what_was_asked_for_and_not_by_what_passed(records: list[dict[str, Any]]) -> None:
+    kept = [record for record in records if record["kept"]]
+    weights = kept_weights(records)
+    assert len(weights) == len(kept)
+    assert sum(weights) == pytest.approx(1) or not kept
+    by_cell: Counter[tuple[str, ...]] = Counter()
+    for record, weight in zip(kept, weights, strict=True):
+        by_cell[tuple(record["facts"].values())] += weight  # pyright: ignore[reportArgumentType]
+    asked = Counter(tuple(record["facts"].values()) for record in records)
+    whole = sum(asked[cell] for cell in by_cell)
+    assert all(weight == pytest.approx(asked[cell] / whole) for cell, weight in by_cell.items())

@@ -42,13 +42,16 @@ CLAIM = (
 
 
 def studied_loop() -> PaintConfig:
-    """Return the loop that is studied: many prompts, mostly its own pictures, and enough steps to learn them."""
+    """Return the loop that is studied: many prompts, half of the draws its own pictures, and steps to learn them.
+
+    It was settled on seeds 0 and 1 (LOG.md, 2026-11-26); the study takes others.
+    """
     return PaintConfig(
         rounds=2,
         patience=2,
         prompts_per_round=96,
         held_out_prompts=64,
-        replay_share=0.25,
+        replay_share=0.5,
         precision="bfloat16",
         lora=LoraConfig(steps=160, learning_rate=1e-3, convolutions=True),
     )
@@ -73,7 +76,7 @@ class T2iConfig:
     )
     frames: str = ""
     paint: PaintConfig = default(default_factory=studied_loop)
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (2, 3, 4)
     painter: str = default(default_factory=lambda: mini("painter-mini"))
     teacher: str = default(default_factory=lambda: mini("teacher-mini"))
     test_prompts: int = 384

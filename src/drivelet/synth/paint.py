@@ -30,7 +30,7 @@ from drivelet.synth.candidates import (
     stratum,
     write_rejections,
 )
-from drivelet.synth.captions import CONES, LAMP, caption, presence
+from drivelet.synth.captions import CONES, LAMP, LIGHT, caption, presence
 from drivelet.synth.crops import read_crops
 from drivelet.synth.reject import perceptual_hash
 from drivelet.synth.sheets import contact_sheet
@@ -195,15 +195,14 @@ def _train(
     """Train the loop's LoRA on kept and replayed pictures, and the control's on round-0 pictures, equally long."""
     kept = [record for record in records if record["kept"]]
     painted = [(read_image(out / record["file"]), record["facts"]) for record in kept]
-    strata = Counter(stratum(facts) for _, facts in painted)
-    # Every stratum weighs alike, however few of its pictures pass: else the loop forgets what it finds hard.
-    even = [1 / strata[stratum(facts)] / len(strata) for _, facts in painted]
+    even = kept_weights(records)
     lora = replace(config.lora, seed=derive_seed(config.seed, "lora", number) % 2**31)
     trained: list[Path] = []
     for name, start, extra in (("loop", before[0], painted), ("control", before[1], [])):
         data = [*real, *extra]
         share = config.replay_share if extra else 1.0
-        weights = [share / len(real)] * len(real) + [(1 - share) * weight for weight in even[: len(extra)]]
+        weights = [share / len(real)] * len(real)
+        weights += [(1 - share) * weight for weight in even] if extra else []
         trained.append(
             train_lora(
                 pipeline,
@@ -217,6 +216,23 @@ def _train(
             )
         )
     return trained[0], trained[1]
+
+
+def kept_weights(records: Sequence[Record]) -> list[float]:
+    """Return the sampling weight of every kept picture, in order: their sum is 1 and follows what was asked for.
+
+    Each stratum at each time of day weighs as much as its prompts do, however few of its pictures pass: else the loop
+    forgets what it finds hard, such as dusk.
+    """
+    asked = Counter(_cell(record["facts"]) for record in records)
+    kept = [_cell(record["facts"]) for record in records if record["kept"]]
+    passed = Counter(kept)
+    whole = sum(asked[cell] for cell in passed)
+    return [asked[cell] / passed[cell] / whole for cell in kept]
+
+
+def _cell(facts: Mapping[str, str]) -> tuple[str, ...]:
+    return (*stratum(facts), facts.get(LIGHT, ""))
 
 
 def _measured(config: PaintConfig, pipeline: Path, lora: Path | None, held_out: Scorer, folder: Path) -> dict[str, Any]:
