@@ -1,9 +1,7 @@
 """Bad input: exit code 2 and one clear line that names the file and says what to do."""
 
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import small_disks
 from cli_calls import refused
 from drive_files import write_images, write_sensors, write_video
 
@@ -246,14 +245,8 @@ def test_a_full_disk_is_named(refuse: Refuse, partial: str) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one page, which takes a folder and no more."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)]
-    if os.geteuid() or not mount or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with small_disks.small_disk(tmp_path / "disk", "4k") as mounted:
+        yield mounted
 
 
 def test_a_disk_that_fills_up_under_a_table_is_named(refuse: Refuse, small_disk: Path) -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from PIL import Image
 
+import small_disks
 from drivelet import tasks
 from drivelet.adapters import blender
 from drivelet.core.errors import InputError, MissingBackendError
@@ -96,14 +97,8 @@ def test_a_frame_that_was_cut_short_is_rendered_again(undisturbed: Path, tmp_pat
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk that holds one frame or two."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
-    if os.geteuid() or not mount or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disks.small_disk(tmp_path / "disk", "200k") as mounted:
+        yield mounted
 
 
 def test_a_full_disk_is_one_line_and_with_room_the_same_command_goes_on(undisturbed: Path, disk: Path) -> None:
