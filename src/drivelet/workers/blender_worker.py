@@ -35,7 +35,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # inside the blender program it is not there
 from blender_lens import develop
 from blender_pixels import measure, write_png
-from blender_stage import Stage
+
+
+def open_stage(threads):
+    """Import Blender as if the machine had `threads` processors: it starts a thread for each, and idle ones spin."""
+    usual = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if usual:
+        os.sched_setaffinity(0, sorted(usual)[:threads])
+    from blender_stage import Stage
+
+    if usual:
+        os.sched_setaffinity(0, usual)
+    return Stage(threads)
 
 
 def answer(stage, request):
@@ -59,7 +70,7 @@ def main():
     options = parser.parse_args(arguments)
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    stage = Stage(options.threads)
+    stage = open_stage(options.threads)
     replies.write(json.dumps({"ready": True}) + "\n")
     for line in sys.stdin:
         request = json.loads(line)
