@@ -1,4 +1,4 @@
-"""Memory of a long render: `python benchmarks/render_memory.py [--frames 60] [--workers 1] [--every 20]`.
+"""Memory of a long render: `python benchmarks/render_memory.py [--frames 60] [--workers 1] [--every 20] [--out DIR]`.
 
 Prints the resident sets of this process and of the Blender workers every so many frames, and how much each gains a
 thousand frames over the second half of the run.
@@ -7,6 +7,7 @@ thousand frames over the second half of the run.
 import argparse
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +28,23 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--every", type=int, default=20)
     parser.add_argument("--domain", choices=DOMAINS, default="full")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="keep the frames here")
     options = parser.parse_args()
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        out, samples, stop = Path(folder), [], threading.Event()
+        out, samples, stop = options.out or Path(folder), [], threading.Event()
         watcher = threading.Thread(target=watch, args=(out / "frames", options.every, samples, stop))
         watcher.start()
-        config = RenderConfig(num_frames=options.frames, workers=options.workers, domain=DOMAINS[options.domain]())
+        config = RenderConfig(
+            num_frames=options.frames, seed=options.seed, workers=options.workers, domain=DOMAINS[options.domain]()
+        )
         try:
             render_frames(config, gold=tasks.gold, out=out)
         finally:
             stop.set()
             watcher.join()
+    print(f"{options.frames} frames in {time.perf_counter() - began:.0f} s, labels and manifest included")
     late = np.array([sample for sample in samples if sample[0] >= options.frames / 2], float)
     if len(late) < 2:
         print("too few frames for a slope; give more --frames or a smaller --every")

@@ -34,8 +34,8 @@ def sign(box: Box, value: int = 50, *, visible: bool = True) -> dict[str, Any]:
 def scene(objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "objects": list(objects),
-        "setting": {"lane_width": 3.5},
-        "facts": {"light": "day", "fog": False, "rain": False},
+        "setting": {"lane_width": 3.5, "region": "eu"},
+        "facts": {"light": "day", "fog": False, "rain": False, "region_default": 50, "visibility_m": 1000.0},
         "sensor": "Sensors: ambient light bright; rain no; speed 40 km/h.",
     }
 

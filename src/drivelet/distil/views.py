@@ -20,11 +20,14 @@ FULL_GRID = (11, 7)
 CROP_GRID = (4, 4)
 ZOOM_GRIDS = ((6, 6), (8, 5), (5, 8), (4, 4), (3, 6))
 LAMPS = ("none", "red", "yellow", "green", "off")
-JUNCTION_PARTS = ("cross_street", "crosswalk", "stop_line", "stop_sign")
-CELL_HEADS = {"lamp": 5, "governs": 3, "cone": 4, "in_path": 2, "sign": 29, "junction": 5}
+JUNCTION_PARTS = ("cross_street", "crosswalk", "stop_line", "yield_line", "stop_sign", "yield_sign")
+CELL_HEADS = {"lamp": 5, "governs": 3, "cone": 4, "in_path": 2, "sign": 29, "junction": 7}
 """Dense targets of every merged vision token, and their number of classes; class 0 is empty."""
-FRAME_HEADS = {"light": 3, "weather": 3}
-"""Targets of the whole frame, read from the mean token."""
+FRAME_HEADS = {"light": 3, "weather": 3, "region": 3, "default": 29, "visibility": 4}
+"""Targets of the whole frame, read from the mean token; the last three are what a recommended speed follows from."""
+REGIONS = ("eu", "us", "cn")
+SIGHT_M = (200, 100, 50)
+"""Visibilities below which a recommended speed is capped."""
 SIGN_SHARE = 0.6
 """Share of views without a sign that get a drawn one."""
 SIGN_PX = (13.0, 60.0)
@@ -257,8 +260,13 @@ def _covered(box: Sequence[float], grid: tuple[int, int]) -> tuple[slice, slice]
 
 def _frame_targets(scene: Mapping[str, Any]) -> dict[str, int]:
     facts = scene["facts"]
-    weather = 2 if facts["fog"] else 1 if facts["rain"] else 0
-    return {"light": ("day", "dusk", "night").index(facts["light"]), "weather": weather}
+    return {
+        "light": ("day", "dusk", "night").index(facts["light"]),
+        "weather": 2 if facts["fog"] else 1 if facts["rain"] else 0,
+        "region": REGIONS.index(scene["setting"]["region"]),
+        "default": int(facts["region_default"]) // 5,
+        "visibility": sum(facts["visibility_m"] < limit for limit in SIGHT_M),
+    }
 
 
 def camera_noise(rng: np.random.Generator, image: ImageArray) -> ImageArray:
