@@ -22,7 +22,7 @@ from drivelet.labels.vlm import VlmLabeler
 from drivelet.recipes.labelling import labelers
 from drivelet.recipes.settings import mini
 from drivelet.runtime.engine import Engine
-from drivelet.synth.drive_sim import DriveConfig, render_drives
+from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
 from drivelet.vlm.load import set_threads
 
 THREADS = 1

@@ -29,7 +29,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from drivelet.adapters.diffusers import quiet, save_pipeline
 from drivelet.adapters.painter_parts import word_tokenizer
-from drivelet.synth.captions import vocabulary
+from drivelet.synth.painting.captions import vocabulary
 
 SIDE, WIDTH = 16, 32
 """Pixels a side of what these pipelines paint, and the width of their text encoders."""

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from drivelet.adapters.diffusers import quiet, save_pipeline
-from drivelet.synth.captions import vocabulary
-from drivelet.synth.crops import Scene
+from drivelet.synth.painting.captions import vocabulary
+from drivelet.synth.painting.crops import Scene
 
 COLOURS = {"red": (255, 40, 30), "yellow": (255, 190, 20), "green": (30, 250, 150)}
 

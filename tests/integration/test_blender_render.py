@@ -16,7 +16,7 @@ from PIL import Image
 from drivelet.adapters import blender
 from drivelet.core.errors import InputError, MissingBackendError
 from drivelet.synth.domain import narrow
-from drivelet.synth.drive_sim import DriveConfig, render_drives
+from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
 from drivelet.synth.render import RenderConfig, frame_jobs, render_frames
 from drivelet.synth.scene import sample_scene
 

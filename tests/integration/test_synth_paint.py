@@ -11,11 +11,11 @@ import pytest
 from drivelet.adapters.painter_lora import LoraConfig
 from drivelet.core.manifest import read_manifest
 from drivelet.core.ports import Scorer
-from drivelet.synth import candidates
-from drivelet.synth.candidates import CandidateConfig, PromptConfig
-from drivelet.synth.captions import CONES, LAMP
-from drivelet.synth.paint import Judges, PaintConfig, paint_loop
-from drivelet.synth.reject import RejectConfig
+from drivelet.synth.painting import candidates
+from drivelet.synth.painting.candidates import CandidateConfig, PromptConfig
+from drivelet.synth.painting.captions import CONES, LAMP
+from drivelet.synth.painting.paint import Judges, PaintConfig, paint_loop
+from drivelet.synth.painting.reject import RejectConfig
 from drivelet.tasks.cone import COUNT
 from drivelet.tasks.traffic_light import STATE
 from painter_toys import toy_pipeline

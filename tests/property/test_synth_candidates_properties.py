@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivelet.synth.candidates import PromptConfig, prompts, shares, stratum
-from drivelet.synth.captions import CONES, LAMP, LIGHT, LIGHTS, POSTED, STRATA, caption
-from drivelet.synth.paint import kept_weights
+from drivelet.synth.painting.candidates import PromptConfig, prompts, shares, stratum
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, LIGHTS, POSTED, STRATA, caption
+from drivelet.synth.painting.paint import kept_weights
 
 RECORDS = st.lists(
     st.builds(

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivelet.synth.ego import BUMPERS_M, Ahead, Leader, draw_program, drive_motion, follow
+from drivelet.synth.driving.ego import BUMPERS_M, Ahead, Leader, draw_program, drive_motion, follow
 
 SECONDS = 14.0
 seeds = st.integers(0, 2**31)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivelet.synth.domain import world
-from drivelet.synth.roadusers import MODELS
+from drivelet.synth.props.roadusers import MODELS
 from drivelet.synth.scene import sample_scene
 from worker_modules import pool
 

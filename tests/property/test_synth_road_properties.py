@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivelet.synth.build import Builder
-from drivelet.synth.road import Road
+from drivelet.synth.roads.road import Road
 
 STRAIGHT = Road(lanes=2, lane=1, lane_width=3.5, region="eu", area="urban", camera_z=1.4, focal_px=380.0)
 starts, lengths = st.floats(-20, 40), st.floats(5, 80)

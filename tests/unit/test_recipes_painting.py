@@ -11,8 +11,8 @@ from drivelet import tasks
 from drivelet.adapters.crop_classifier import CropClassifier
 from drivelet.core.artifacts import Box
 from drivelet.recipes.painting import JUDGE, PictureDetector, judges_of
-from drivelet.synth.captions import CONES, LAMP
-from drivelet.synth.score import JUDGED
+from drivelet.synth.painting.captions import CONES, LAMP
+from drivelet.synth.painting.score import JUDGED
 from painter_toys import COLOURS
 
 DETECTOR = PictureDetector(tasks.fields())

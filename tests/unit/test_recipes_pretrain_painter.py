@@ -27,8 +27,8 @@ from drivelet.recipes.pretrain_painter import (
     train_judge,
     train_painter,
 )
-from drivelet.synth.captions import CONES, LAMP, LAMP_WORDS, LIGHT, LIGHTS, presence
-from drivelet.synth.score import JUDGED
+from drivelet.synth.painting.captions import CONES, LAMP, LAMP_WORDS, LIGHT, LIGHTS, presence
+from drivelet.synth.painting.score import JUDGED
 from painter_toys import toy_pipeline, toy_scene
 
 SCENES = [toy_scene(number) for number in range(40)]

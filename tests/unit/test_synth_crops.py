@@ -8,8 +8,8 @@ import pytest
 
 from drivelet.core.errors import InputError
 from drivelet.core.rng import generator
-from drivelet.synth.captions import CONES, LAMP, presence
-from drivelet.synth.crops import (
+from drivelet.synth.painting.captions import CONES, LAMP, presence
+from drivelet.synth.painting.crops import (
     LOOKALIKES,
     CropConfig,
     Cropper,

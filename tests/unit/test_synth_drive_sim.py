@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivelet.synth.course import RulesConfig, TrialConfig, everyday_rules, plan_drive
 from drivelet.synth.domain import full
-from drivelet.synth.drive_sim import DriveConfig, drive_scenes
-from drivelet.synth.ego import BUMPERS_M, CONE_SPEED_MPS, Ahead, drive_motion, lamp_at, swung
-from drivelet.synth.imu import SENSOR_HEADER, SPREADS, ImuConfig, cheap_imu, write_imu
+from drivelet.synth.driving.course import RulesConfig, TrialConfig, everyday_rules, plan_drive
+from drivelet.synth.driving.drive_sim import DriveConfig, drive_scenes
+from drivelet.synth.driving.ego import BUMPERS_M, CONE_SPEED_MPS, Ahead, drive_motion, lamp_at, swung
+from drivelet.synth.driving.imu import SENSOR_HEADER, SPREADS, ImuConfig, cheap_imu, write_imu
 
 RED = (("red", 99.0),)
 HARD = TrialConfig(

@@ -9,8 +9,8 @@ import pytest
 from drivelet.synth.build import Builder
 from drivelet.synth.domain import DomainConfig, world
 from drivelet.synth.facts import facts
-from drivelet.synth.plates import DISTRACTORS, SCHOOL, distractor, posted_sign
-from drivelet.synth.road import POSTED, Road
+from drivelet.synth.props.plates import DISTRACTORS, SCHOOL, distractor, posted_sign
+from drivelet.synth.roads.road import POSTED, Road
 from drivelet.tasks import gold
 
 LEAST_DIGIT_PX = 4

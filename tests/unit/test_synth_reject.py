@@ -7,8 +7,8 @@ import pytest
 from drivelet import tasks
 from drivelet.core.artifacts import Box, ImageArray, Painted
 from drivelet.recipes.painting import PictureDetector
-from drivelet.synth.captions import CONES, LAMP, LIGHT, POSTED, caption
-from drivelet.synth.reject import REASONS, RejectConfig, floats, perceptual_hash, rejection, two_lamps, unsafe
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, POSTED, caption
+from drivelet.synth.painting.reject import REASONS, RejectConfig, floats, perceptual_hash, rejection, two_lamps, unsafe
 from painter_toys import COLOURS
 
 CONFIG = RejectConfig()

@@ -3,9 +3,9 @@ import pytest
 
 from drivelet.core.artifacts import Question, Scored
 from drivelet.core.rng import generator
-from drivelet.synth.captions import CONES, LAMP, LIGHT, LIGHTS, presence
-from drivelet.synth.crops import CropConfig, Cropper
-from drivelet.synth.score import (
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, LIGHTS, presence
+from drivelet.synth.painting.crops import CropConfig, Cropper
+from drivelet.synth.painting.score import (
     ColourShapeScorer,
     LeastScorer,
     ProbabilityScorer,

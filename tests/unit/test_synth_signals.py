@@ -10,9 +10,9 @@ import pytest
 from drivelet.synth.build import Builder
 from drivelet.synth.domain import DomainConfig, world
 from drivelet.synth.facts import facts
-from drivelet.synth.heads import governs
-from drivelet.synth.road import Road
-from drivelet.synth.traffic import signals
+from drivelet.synth.props.heads import governs
+from drivelet.synth.props.traffic import signals
+from drivelet.synth.roads.road import Road
 
 MOUNTS = ("pole", "mast", "wire", "overhead")
 SETTING = {

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivelet.synth.ego import Ahead, drive_motion
-from drivelet.synth.truth import BRAKING_MPS2, HEADER, intersection_events, write_truth
+from drivelet.synth.driving.ego import Ahead, drive_motion
+from drivelet.synth.driving.truth import BRAKING_MPS2, HEADER, intersection_events, write_truth
 
 
 def record(t: float, room: float | None, speed: float, alert: str, **setting: Any) -> dict[str, Any]:

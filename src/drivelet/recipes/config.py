@@ -13,8 +13,8 @@ from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.domain_gap import DomainGapConfig
 from drivelet.recipes.second_teacher import SecondTeacherConfig
 from drivelet.recipes.steps import PredictConfig
-from drivelet.synth.drive_sim import DriveConfig
-from drivelet.synth.paint import PaintConfig
+from drivelet.synth.driving.drive_sim import DriveConfig
+from drivelet.synth.painting.paint import PaintConfig
 from drivelet.synth.render import RenderConfig
 
 

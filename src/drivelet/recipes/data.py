@@ -25,8 +25,8 @@ from drivelet.recipes.data_results import Test, outcome, write_outcome
 from drivelet.recipes.domain_gap import GAP, DomainGapConfig, gap_of, measure_gap
 from drivelet.recipes.settings import mini
 from drivelet.synth.domain import DomainConfig, full
-from drivelet.synth.drive_sim import DriveConfig, render_drives
-from drivelet.synth.paint import PaintConfig
+from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
+from drivelet.synth.painting.paint import PaintConfig
 from drivelet.synth.render import RenderConfig, render_frames
 from drivelet.vlm.load import resolve, set_threads
 from drivelet.vlm.lora import LANGUAGE, VISION, LoraSettings

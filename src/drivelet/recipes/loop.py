@@ -104,7 +104,7 @@ class Loop:
     def labelled(self) -> list[Path]:
         """Labelled drives: the user's, or simulated ones."""
         from drivelet.drives.ingest import ingest
-        from drivelet.synth.drive_sim import render_drives
+        from drivelet.synth.driving.drive_sim import render_drives
 
         sources = list(self.drives) or [self.stage(render_drives, self.config.drives, "drives", {"gold": tasks.gold})]
         known = labelling.known_by(self.gold)

@@ -10,8 +10,8 @@ from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.settings import mini as mini_folder
 from drivelet.recipes.steps import PredictConfig
-from drivelet.synth.drive_sim import DriveConfig
-from drivelet.synth.paint import PaintConfig
+from drivelet.synth.driving.drive_sim import DriveConfig
+from drivelet.synth.painting.paint import PaintConfig
 from drivelet.synth.render import RenderConfig
 from drivelet.vlm.lora import LANGUAGE, VISION, LoraSettings
 

@@ -179,7 +179,7 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
 def paint(out: Path, *, world: Path | None, painter: Path | None, teacher: str | None, settings: Sequence[str]) -> Path:
     """Run the text-to-image loop; without `world` a small one is rendered first."""
     from drivelet.recipes.painting import paint_pictures
-    from drivelet.synth.paint import PaintConfig
+    from drivelet.synth.painting.paint import PaintConfig
     from drivelet.synth.render import RenderConfig, render_frames
     from drivelet.vlm.load import resolve, set_threads
 

@@ -11,8 +11,8 @@ import click
 
 from drivelet.core.flow import write_json
 from drivelet.recipes.settings import mini
-from drivelet.synth.captions import CONES, LAMP, LIGHT, VIEWS
-from drivelet.synth.verdicts import BOTH
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, VIEWS
+from drivelet.synth.painting.verdicts import BOTH
 
 GOAL = 0.85
 CONTROLLED = {LAMP: "lamp", CONES: "cones", LIGHT: "time of day", BOTH: "lamp and cones"}
@@ -153,7 +153,7 @@ def main(painter: Path | None, judge: Path | None, images: int, views: tuple[str
     from drivelet.adapters.diffusers import DiffusersPainter
     from drivelet.recipes.painter_control import measure_control
     from drivelet.recipes.painting import JUDGE
-    from drivelet.synth.score import load_held_out
+    from drivelet.synth.painting.score import load_held_out
 
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)

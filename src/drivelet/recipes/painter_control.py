@@ -8,10 +8,10 @@ from drivelet.adapters.diffusers import DiffusersPainter
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.ports import Scorer
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth.captions import LAMP, LIGHT, LIGHTS, STRATA, VIEWS, caption, draw_facts
-from drivelet.synth.score import LAMP_STATES
-from drivelet.synth.sheets import contact_sheet
-from drivelet.synth.verdicts import confirmed
+from drivelet.synth.painting.captions import LAMP, LIGHT, LIGHTS, STRATA, VIEWS, caption, draw_facts
+from drivelet.synth.painting.score import LAMP_STATES
+from drivelet.synth.painting.sheets import contact_sheet
+from drivelet.synth.painting.verdicts import confirmed
 
 SHOWN = 64
 """Pictures on a sheet."""

@@ -13,9 +13,9 @@ from drivelet.core.ports import Scorer
 from drivelet.labels.colour import ColourLabeler
 from drivelet.recipes.pretrain_painter import JUDGE
 from drivelet.runtime.engine import Engine
-from drivelet.synth.crops import CutConfig, cut_crops, read_crops
-from drivelet.synth.paint import Judges, PaintConfig, paint_loop
-from drivelet.synth.score import ColourShapeScorer, LeastScorer, VlmScorer, load_held_out
+from drivelet.synth.painting.crops import CutConfig, cut_crops, read_crops
+from drivelet.synth.painting.paint import Judges, PaintConfig, paint_loop
+from drivelet.synth.painting.score import ColourShapeScorer, LeastScorer, VlmScorer, load_held_out
 
 CONE_ZOOM = 2
 """How much a picture is enlarged before cones are looked for: of a small one's, one in ten is missed otherwise."""

@@ -22,9 +22,9 @@ from drivelet.core.progress import say
 from drivelet.core.rng import generator
 from drivelet.recipes.painter_card import write_card
 from drivelet.recipes.painter_control import measure_control
-from drivelet.synth.captions import CONES, LAMP, LIGHTS, caption, vocabulary
-from drivelet.synth.crops import CropConfig, Cropper, Scene, read_scenes
-from drivelet.synth.score import JUDGED, ColourShapeScorer, judged, load_held_out
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHTS, caption, vocabulary
+from drivelet.synth.painting.crops import CropConfig, Cropper, Scene, read_scenes
+from drivelet.synth.painting.score import JUDGED, ColourShapeScorer, judged, load_held_out
 
 JUDGE_PART, TEST_PART = (7, 8), (9,)
 """Tenths of the scenes that only train the held-out scorer, and that only test both scorers; the rest paint."""

@@ -10,11 +10,11 @@ from drivelet import tasks
 from drivelet.core.errors import InputError
 from drivelet.core.rng import generator
 from drivelet.synth.coco import to_coco
-from drivelet.synth.course import RulesConfig, TrialConfig, everyday_rules
 from drivelet.synth.domain import DOMAINS
-from drivelet.synth.drive_sim import DriveConfig, render_drives
+from drivelet.synth.driving.course import RulesConfig, TrialConfig, everyday_rules
+from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
+from drivelet.synth.driving.imu import ImuConfig, cheap_imu
 from drivelet.synth.given import open_scenes
-from drivelet.synth.imu import ImuConfig, cheap_imu
 from drivelet.synth.longtail import find_recipe, sample_recipe
 from drivelet.synth.overlay import contact_sheet, draw_overlays
 from drivelet.synth.render import RenderConfig, render_scenes, split_of

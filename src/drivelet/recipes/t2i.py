@@ -31,7 +31,7 @@ from drivelet.recipes.t2i_measures import (
 from drivelet.report.plots import rejections_plot
 from drivelet.report.study import interval_table, measures_plot, write_study
 from drivelet.report.tables import Table, records_table, rich_table
-from drivelet.synth.paint import PaintConfig
+from drivelet.synth.painting.paint import PaintConfig
 from drivelet.synth.render import RenderConfig, render_frames
 
 CLAIM = (

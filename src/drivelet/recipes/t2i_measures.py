@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from drivelet.core import flow
 from drivelet.core.stats import Difference, mean_interval, paired_difference
 from drivelet.recipes.painting import held_out_scorer
-from drivelet.synth.candidates import stratum
-from drivelet.synth.captions import CONES, LAMP, LIGHT
-from drivelet.synth.paint import PaintConfig, fixed_pictures, painter_of
-from drivelet.synth.reject import perceptual_hash
-from drivelet.synth.sheets import contact_sheet
-from drivelet.synth.verdicts import ALL, verdicts
+from drivelet.synth.painting.candidates import stratum
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT
+from drivelet.synth.painting.paint import PaintConfig, fixed_pictures, painter_of
+from drivelet.synth.painting.reject import perceptual_hash
+from drivelet.synth.painting.sheets import contact_sheet
+from drivelet.synth.painting.verdicts import ALL, verdicts
 from drivelet.vlm.embed import VisionEmbedder
 
 MEASURED, SHEET = "measured.json", "sheet.png"

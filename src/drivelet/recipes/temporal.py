@@ -30,8 +30,8 @@ from drivelet.recipes.settings import mini
 from drivelet.recipes.temporal_methods import LAMP, LabelledDrive, methods, only, oracles, tracks, true_states
 from drivelet.report.study import interval_table, measures_plot, write_study
 from drivelet.report.tables import rich_table
-from drivelet.synth.course import TrialConfig
-from drivelet.synth.drive_sim import DriveConfig, render_drives
+from drivelet.synth.driving.course import TrialConfig
+from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
 
 CLAIM = (
     "On rendered drives the full method (HMM + IMU) has at most a fifth of the single frame's error, at most one "

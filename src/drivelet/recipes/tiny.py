@@ -13,11 +13,11 @@ from drivelet.distil.train import DistilConfig
 from drivelet.prompts.search import OptimiseConfig
 from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.config import LoopConfig
-from drivelet.synth.candidates import CandidateConfig
-from drivelet.synth.captions import vocabulary
-from drivelet.synth.drive_sim import DriveConfig
-from drivelet.synth.paint import PaintConfig
-from drivelet.synth.reject import RejectConfig
+from drivelet.synth.driving.drive_sim import DriveConfig
+from drivelet.synth.painting.candidates import CandidateConfig
+from drivelet.synth.painting.captions import vocabulary
+from drivelet.synth.painting.paint import PaintConfig
+from drivelet.synth.painting.reject import RejectConfig
 from drivelet.synth.render import RenderConfig
 from drivelet.vlm.fresh import ModelShape, save_fresh_model
 

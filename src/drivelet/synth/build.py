@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from drivelet.synth.road import Road, turned
+from drivelet.synth.roads.road import Road, turned
 
 Color = tuple[float, float, float]
 Point = tuple[float, float, float]

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth import scenery, signs, traffic, world
 from drivelet.synth.build import Builder, pick
-from drivelet.synth.cones import place_cones
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.lens import lens
-from drivelet.synth.occlusion import occlude
-from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
-from drivelet.synth.roadside import roadside
-from drivelet.synth.workzone import close_lane
+from drivelet.synth.props import signs, traffic
+from drivelet.synth.props.cones import place_cones
+from drivelet.synth.props.occlusion import occlude
+from drivelet.synth.props.workzone import close_lane
+from drivelet.synth.roads import scenery, world
+from drivelet.synth.roads.road import POSTED, REGION_DEFAULT, UNIT, Road
+from drivelet.synth.roads.roadside import roadside
 
 SIZE = (320, 192)
 RETRO = {"day": 0.0, "dusk": 0.06, "night": 0.12}

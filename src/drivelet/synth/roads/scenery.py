@@ -6,10 +6,10 @@ import numpy as np
 
 from drivelet.synth.build import STEEL, WHITE, Builder, Color, shade
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.frontage import frontage, street_lamps
-from drivelet.synth.road import Road
-from drivelet.synth.roadusers import person, road_users
-from drivelet.synth.roadusers import vehicle as modern_vehicle
+from drivelet.synth.props.roadusers import person, road_users
+from drivelet.synth.props.roadusers import vehicle as modern_vehicle
+from drivelet.synth.roads.frontage import frontage, street_lamps
+from drivelet.synth.roads.road import Road
 from drivelet.synth.tones import LEAVES, PAINTS, WALLS
 
 YELLOW: Color = (0.62, 0.36, 0.02)

@@ -6,8 +6,8 @@ import numpy as np
 
 from drivelet.synth.build import BLACK, RED, WHITE, Builder, Point
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.plates import distractor, posted_sign
-from drivelet.synth.road import Road
+from drivelet.synth.props.plates import distractor, posted_sign
+from drivelet.synth.roads.road import Road
 
 
 def ring_sign(b: Builder, at: Point, value: int, *, size: float, yaw: float) -> None:

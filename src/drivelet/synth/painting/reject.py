@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from drivelet.core.artifacts import Box, ImageArray, Painted
-from drivelet.synth.captions import CONES, LAMP, LIGHT, POSTED
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, POSTED
 
 CONTRADICTS = {
     LAMP: "lamp_contradicts",

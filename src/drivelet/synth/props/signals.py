@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from drivelet.synth.build import BLACK, STEEL, Builder, Color, Point, pick
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.heads import back_plate, governs, head, walker_signal
-from drivelet.synth.road import Road
+from drivelet.synth.props.heads import back_plate, governs, head, walker_signal
+from drivelet.synth.roads.road import Road
 
 STYLES: dict[str, tuple[Color, ...]] = {
     "eu": ((0.025, 0.03, 0.028), (0.02, 0.045, 0.03)),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth.captions import CONES, LAMP, STRATA
+from drivelet.synth.painting.captions import CONES, LAMP, STRATA
 
 Rect = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels of the frame."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from drivelet.synth.ego import STEP_S, Motion
+from drivelet.synth.driving.ego import STEP_S, Motion
 
 IMU_HZ = 50
 SENSOR_HEADER = ("timestamp_s", "speed_mps", "yaw_rate_radps", "acceleration_mps2")

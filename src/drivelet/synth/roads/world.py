@@ -9,10 +9,10 @@ import numpy as np
 
 from drivelet.synth.build import Builder, Color, shade
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.highway import exit_lane, exit_offset, highway, right_rail
-from drivelet.synth.junctions import TEES, crossing, roundabout
-from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
-from drivelet.synth.surface import (
+from drivelet.synth.roads.highway import exit_lane, exit_offset, highway, right_rail
+from drivelet.synth.roads.junctions import TEES, crossing, roundabout
+from drivelet.synth.roads.road import POSTED, REGION_DEFAULT, UNIT, Road
+from drivelet.synth.roads.surface import (
     BACK,
     FAR,
     across,

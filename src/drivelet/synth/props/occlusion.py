@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from drivelet.synth import scenery
 from drivelet.synth.build import Builder
-from drivelet.synth.road import Road
+from drivelet.synth.roads import scenery
+from drivelet.synth.roads.road import Road
 
 WIDTH_M, TOP_M, REAR_M = 2.45, 3.3, 4.02
 """The pool's truck: its width, the height of its box, and how far its rear is from its middle."""

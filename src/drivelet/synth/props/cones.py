@@ -6,7 +6,7 @@ import numpy as np
 
 from drivelet.synth.build import WHITE, Builder, Color
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.road import Road
+from drivelet.synth.roads.road import Road
 
 
 def place_cones(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from drivelet.synth.build import BLACK, STEEL, Builder, Color, shade
-from drivelet.synth.road import Road
+from drivelet.synth.roads.road import Road
 from drivelet.synth.tones import AUTUMN, GREENS, MORE_WALLS
 
 Blocked = tuple[float, float]

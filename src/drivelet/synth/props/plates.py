@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from drivelet.synth.build import BLACK, RED, WHITE, Builder, Color, Point, pick
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.road import UNIT, Road
+from drivelet.synth.roads.road import UNIT, Road
 
 GREY: Color = (0.14, 0.14, 0.15)
 ORANGE: Color = (0.8, 0.27, 0.01)

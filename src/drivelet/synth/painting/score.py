@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from drivelet.core.artifacts import Field, ImageArray, Question
 from drivelet.core.ports import Scorer, VisionLanguageModel
-from drivelet.synth.captions import CONES, LAMP, LIGHT, LIGHTS, presence
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, LIGHTS, presence
 
 HUES = {"red": (172, 9), "orange": (9, 19), "yellow": (19, 38), "green": (45, 95)}
 """Colour -> range of OpenCV hue (0..179); red wraps around."""

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from drivelet.synth.build import STEEL, WHITE, Builder, Color, shade
-from drivelet.synth.road import RAISED_M, Road
-from drivelet.synth.surface import (
+from drivelet.synth.roads.road import RAISED_M, Road
+from drivelet.synth.roads.surface import (
     BACK,
     FAR,
     KERB,

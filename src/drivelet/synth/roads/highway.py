@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 from drivelet.synth.build import STEEL, WHITE, Builder, Color, shade
-from drivelet.synth.road import Road
-from drivelet.synth.surface import (
+from drivelet.synth.roads.road import Road
+from drivelet.synth.roads.surface import (
     BACK,
     FAR,
     LINE,

@@ -2,9 +2,9 @@
 
 from drivelet.synth.build import BLACK, STEEL, Builder, Color
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.heads import head
-from drivelet.synth.road import Road
-from drivelet.synth.signals import world_signals
+from drivelet.synth.props.heads import head
+from drivelet.synth.props.signals import world_signals
+from drivelet.synth.roads.road import Road
 
 OTHER_STATE = {"red": ("green", "yellow"), "yellow": ("red", "green"), "green": ("red",), "off": ("off",)}
 

@@ -14,13 +14,13 @@ from PIL import Image
 from drivelet.core.flow import write_json
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth.course import Course, RulesConfig, TrialConfig, plan_drive
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.ego import STEP_S, Motion, lamp_at
-from drivelet.synth.imu import ImuConfig, write_imu
+from drivelet.synth.driving.course import Course, RulesConfig, TrialConfig, plan_drive
+from drivelet.synth.driving.ego import STEP_S, Motion, lamp_at
+from drivelet.synth.driving.imu import ImuConfig, write_imu
+from drivelet.synth.driving.truth import intersection_events, write_truth
 from drivelet.synth.records import read_records
 from drivelet.synth.render import Gold, frame_jobs, label_rows, render_missing
-from drivelet.synth.truth import intersection_events, write_truth
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from drivelet.synth.build import WHITE, Builder, Color, shade
-from drivelet.synth.road import RAISED_M, WALK_M, Point, Road
+from drivelet.synth.roads.road import RAISED_M, WALK_M, Point, Road
 
 YELLOW: Color = (0.62, 0.36, 0.02)
 KERB: Color = (0.34, 0.33, 0.31)

@@ -16,8 +16,8 @@ from drivelet.core.flow import chunks_on_disk
 from drivelet.core.ports import Detector, Painter, Scorer
 from drivelet.core.progress import track
 from drivelet.core.rng import derive_seed, generator
-from drivelet.synth.captions import CONES, LAMP, STRATA, caption, draw_facts, presence
-from drivelet.synth.reject import RejectConfig, nearest, perceptual_hash, rejection, sharpness
+from drivelet.synth.painting.captions import CONES, LAMP, STRATA, caption, draw_facts, presence
+from drivelet.synth.painting.reject import RejectConfig, nearest, perceptual_hash, rejection, sharpness
 
 Record = dict[str, Any]
 REJECTED_SIDE = 128

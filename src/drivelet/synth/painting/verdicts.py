@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.ports import Scorer
 from drivelet.core.stats import mean_interval
-from drivelet.synth.captions import CONES, LAMP
+from drivelet.synth.painting.captions import CONES, LAMP
 
 BOTH, ALL = "both", "all"
 """Lamp and cones; every stated fact that a scorer knows."""

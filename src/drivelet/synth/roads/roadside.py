@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from drivelet.synth import scenery
 from drivelet.synth.build import STEEL, WHITE, Builder, shade
-from drivelet.synth.road import Road
-from drivelet.synth.world import FAST_ROADS, Layout
+from drivelet.synth.roads import scenery
+from drivelet.synth.roads.road import Road
+from drivelet.synth.roads.world import FAST_ROADS, Layout
 
 TALL = {"block_a": (8.0, 13.0), "block_b": (15.0, 24.0)}
 GREEN = (0.01, 0.16, 0.09)

@@ -6,7 +6,7 @@ from typing import Any
 
 from drivelet.synth.build import Builder, Color, pick, shade
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.road import Road
+from drivelet.synth.roads.road import Road
 from drivelet.synth.tones import CLOTHES, MORE_PAINTS
 
 FLEET = {"sedan": 0.36, "hatchback": 0.2, "suv": 0.26, "van": 0.1, "truck": 0.05, "bus": 0.03}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from drivelet.synth.ego import STEP_S, Motion
+from drivelet.synth.driving.ego import STEP_S, Motion
 
 BRAKING_MPS2 = 3.4
 """A deceleration that most drivers find comfortable (AASHTO, A Policy on Geometric Design, stopping sight distance)."""

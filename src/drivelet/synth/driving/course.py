@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivelet.core.rng import generator
-from drivelet.synth import scenery, signs, traffic
 from drivelet.synth.build import Builder, pick
-from drivelet.synth.cones import place_cones
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.ego import STEP_S, Ahead, Leader, Motion, Program, draw_program, drive_motion, follow, swung
-from drivelet.synth.road import POSTED, REGION_DEFAULT, UNIT, Road
+from drivelet.synth.driving.ego import STEP_S, Ahead, Leader, Motion, Program, draw_program, drive_motion, follow, swung
+from drivelet.synth.props import signs, traffic
+from drivelet.synth.props.cones import place_cones
+from drivelet.synth.roads import scenery
+from drivelet.synth.roads.road import POSTED, REGION_DEFAULT, UNIT, Road
 from drivelet.synth.scene import RETRO, road_and_camera
 
 STANDING_MPS = 0.3

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from drivelet.synth import scenery
 from drivelet.synth.build import BLACK, RED, STEEL, WHITE, Builder, Color, pick
 from drivelet.synth.domain import DomainConfig
-from drivelet.synth.highway import WALL
-from drivelet.synth.road import Road
+from drivelet.synth.roads import scenery
+from drivelet.synth.roads.highway import WALL
+from drivelet.synth.roads.road import Road
 
 ORANGE: Color = (0.85, 0.16, 0.01)
 WORK_YELLOW: Color = (0.8, 0.42, 0.02)

@@ -20,7 +20,7 @@ from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.ports import Detector, Scorer
 from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed
-from drivelet.synth.candidates import (
+from drivelet.synth.painting.candidates import (
     CandidateConfig,
     PromptConfig,
     Record,
@@ -30,11 +30,11 @@ from drivelet.synth.candidates import (
     stratum,
     write_rejections,
 )
-from drivelet.synth.captions import CONES, LAMP, LIGHT, caption, presence
-from drivelet.synth.crops import read_crops
-from drivelet.synth.reject import perceptual_hash
-from drivelet.synth.sheets import contact_sheet
-from drivelet.synth.verdicts import ALL, confirmed
+from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, caption, presence
+from drivelet.synth.painting.crops import read_crops
+from drivelet.synth.painting.reject import perceptual_hash
+from drivelet.synth.painting.sheets import contact_sheet
+from drivelet.synth.painting.verdicts import ALL, confirmed
 
 SOURCE, LICENCE = "drivelet:paint", "Apache-2.0"
 SHOWN = 32

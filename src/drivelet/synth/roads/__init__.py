@@ -1,0 +1,1 @@
+"""The ground that a scene is built on: the shape of a road, its surface and junctions, and what stands along it."""
