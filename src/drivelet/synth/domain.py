@@ -34,7 +34,8 @@ class DomainConfig:
         curve_m: radius of a curve in a town, in metres; suburban ones are 1.5 times as wide, rural ones 2.5 times.
         closures: share of coned scenes, on roads of two lanes or more, whose cones close a lane with a taper.
         channelisers: weights of what stands beside the cones of a closure: none, drums, posts, barrier.
-        occluders: probability of a truck or van that hides a part of the governing light or the speed sign.
+        occluders: share of scenes where a truck is to hide a part of the governing light or of the speed sign; a place
+            for it is found in about three of ten.
         signal_kinds: lamps of the governing light: ball, arrow_left, arrow_right, arrow_straight.
         signal_layout: vertical, horizontal; empty: vertical, but for a few that hang.
         flashing: probability that a governing yellow or red light flashes.
@@ -135,7 +136,7 @@ def world() -> DomainConfig:
         lamp={"red": 0.25, "yellow": 0.21, "green": 0.25, "off": 0.11, "none": 0.18},
         closures=0.5,
         channelisers={"none": 0.4, "drums": 0.25, "posts": 0.15, "barrier": 0.2},
-        occluders=0.08,
+        occluders=0.25,
         signal_kinds={"ball": 0.7, "arrow_left": 0.1, "arrow_right": 0.08, "arrow_straight": 0.12},
         signal_layout={"vertical": 0.8, "horizontal": 0.2},
         flashing=0.08,
