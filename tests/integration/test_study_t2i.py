@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cli_calls import done
-from drivelet.recipes import t2i as recipe
-from drivelet.recipes.t2i_measures import spread
+from drivelet.recipes.studies import t2i as recipe
+from drivelet.recipes.studies.t2i_measures import spread
 from painter_toys import toy_pipeline, toy_scene
 
 Capture = pytest.CaptureFixture[str]

@@ -5,8 +5,8 @@ import numpy as np
 
 from drivelet import tasks
 from drivelet.core.artifacts import Vote
-from drivelet.recipes.temporal import imu_gain
-from drivelet.recipes.temporal_methods import LAMP, LabelledDrive, methods, oracles, tracks, true_states
+from drivelet.recipes.studies.temporal import imu_gain
+from drivelet.recipes.studies.temporal_methods import LAMP, LabelledDrive, methods, oracles, tracks, true_states
 
 SPEC = tasks.fields()[LAMP]
 STATES = ["red"] * 40 + ["green"] * 25 + ["none"] * 15

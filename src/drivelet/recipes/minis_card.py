@@ -9,8 +9,8 @@ from drivelet.core.manifest import read_manifest
 from drivelet.distil.pretrain import PretrainConfig
 from drivelet.evaluate.long_tail import of_size
 from drivelet.evaluate.table import evaluate_row
-from drivelet.recipes.data_arms import scenes_of
 from drivelet.recipes.steps import asker, pictures
+from drivelet.recipes.studies.data_arms import scenes_of
 from drivelet.report.tables import field_table, markdown, with_interval
 from drivelet.runtime.engine import Engine
 from drivelet.runtime.predict import predict

@@ -14,9 +14,9 @@ from drivelet.dataset.balance import origin_counts, select
 from drivelet.dataset.search import Found, SearchConfig, search_mix
 from drivelet.distil.soft_labels import SoftLabelConfig
 from drivelet.distil.train import DistilConfig
-from drivelet.recipes.data_arms import keep_images
 from drivelet.recipes.settings import mini
 from drivelet.recipes.steps import answer_rows, only_split
+from drivelet.recipes.studies.data_arms import keep_images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from drivelet.evaluate.metrics import right
 from drivelet.evaluate.predictions import labelled, match, read_predictions
 from drivelet.evaluate.scores import Scores, sample_scores
 from drivelet.evaluate.seeds import accuracy_gain, gain, mean_score
-from drivelet.recipes.data_arms import BASE, Arm
+from drivelet.recipes.studies.data_arms import BASE, Arm
 from drivelet.report.study import interval_table, measures_plot, write_study
 from drivelet.report.tables import records_table, rich_table
 

@@ -20,10 +20,10 @@ from drivelet.distil.soft_labels import SoftLabelConfig
 from drivelet.distil.train import DistilConfig, distil
 from drivelet.drives.frames import frames_at
 from drivelet.recipes import making, painting, steps
-from drivelet.recipes.data_arms import ARMS, PAINT, Arm, arm_labels, scenes_of, source_of, stand_in
-from drivelet.recipes.data_results import Test, outcome, write_outcome
 from drivelet.recipes.domain_gap import GAP, DomainGapConfig, gap_of, measure_gap
 from drivelet.recipes.settings import mini
+from drivelet.recipes.studies.data_arms import ARMS, PAINT, Arm, arm_labels, scenes_of, source_of, stand_in
+from drivelet.recipes.studies.data_results import Test, outcome, write_outcome
 from drivelet.synth.domain import DomainConfig, full
 from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
 from drivelet.synth.painting.paint import PaintConfig

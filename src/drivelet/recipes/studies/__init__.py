@@ -9,9 +9,9 @@ from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings
 
 STUDIES = {
-    "data": ("drivelet.recipes.data", "DataConfig", "data"),
-    "t2i": ("drivelet.recipes.t2i", "T2iConfig", "t2i"),
-    "temporal": ("drivelet.recipes.temporal", "TemporalConfig", "temporal"),
+    "data": ("drivelet.recipes.studies.data", "DataConfig", "data"),
+    "t2i": ("drivelet.recipes.studies.t2i", "T2iConfig", "t2i"),
+    "temporal": ("drivelet.recipes.studies.temporal", "TemporalConfig", "temporal"),
 }
 """Name -> module, its configuration, its function."""
 WITH_IMAGES = ("data",)

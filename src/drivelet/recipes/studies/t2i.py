@@ -17,7 +17,7 @@ from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.recipes.painting import paint_pictures
 from drivelet.recipes.settings import mini
-from drivelet.recipes.t2i_measures import (
+from drivelet.recipes.studies.t2i_measures import (
     CONFIRMED,
     DISTANCES,
     MEASURED,

@@ -27,7 +27,7 @@ from drivelet.labels.tracks import associate, jitter
 from drivelet.labels.vlm import VlmLabeler
 from drivelet.recipes.labelling import closer
 from drivelet.recipes.settings import mini
-from drivelet.recipes.temporal_methods import LAMP, LabelledDrive, methods, only, oracles, tracks, true_states
+from drivelet.recipes.studies.temporal_methods import LAMP, LabelledDrive, methods, only, oracles, tracks, true_states
 from drivelet.report.study import interval_table, measures_plot, write_study
 from drivelet.report.tables import rich_table
 from drivelet.synth.driving.course import TrialConfig
