@@ -1,6 +1,7 @@
 """The course of a simulated drive: its road, light program, cones, moving vehicles, trials, and the ego's motion."""
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,8 @@ class TrialConfig:
     """What makes a drive hard to label; off by default.
 
     Attributes:
-        far_side: share of junctions whose lights stand behind them, where a waiting driver sees them.
+        far_side: share of junctions whose lights stand behind them, where a waiting driver sees them; on roads of the
+            world edition the region's custom decides instead.
         crossing: share of stops during which trucks cross between the car and the lights.
         blinks: share of drives whose lit lamp is dark in single frames (pulsed LEDs against the shutter).
         swings: share of drives that swing around something every 60 m.
@@ -97,6 +99,7 @@ class Course:
         program: the light's phases, or None.
         motion: the ego's true motion.
         blinks: times at which the lit lamp is dark for one frame.
+        road: maps motion and movers to the scene's frame; None where they are the same.
     """
 
     base: dict[str, Any]
@@ -105,13 +108,14 @@ class Course:
     program: Program | None
     motion: Motion
     blinks: tuple[float, ...] = ()
+    road: Road | None = None
 
 
 def plan_drive(
     seed: int, index: int, domain: DomainConfig, trials: TrialConfig, *, size: tuple[int, int], seconds: float,
     rules: RulesConfig = RulesConfig(),
 ) -> Course:  # fmt: skip
-    """Draw drive `index`: its road, light program, cones, vehicles and the ego's motion."""
+    """Draw drive `index` on a straight street: its light program, cones, vehicles and the ego's motion."""
     rng, hard = generator(seed, "drive", index), generator(seed, "trials", index)
     domain = replace(domain, cone_m=(16.0, 42.0), sign_px=(9.0, 15.0), sign_far=0.0)
     light, weather = pick(rng, domain.light), pick(rng, domain.weather)
@@ -124,7 +128,7 @@ def plan_drive(
     program = draw_program(rng, slow=trials.slow_phases) if has_lamp and junction else None
     scenery.road_surface(b, road, junction)
     slow = _sign_and_cones(b, domain, road, junction)
-    movers = _movers(b, road)
+    movers = oncoming(b, road)
     mount = pick(rng, domain.mount)
     if program and mount == "pole" and rng.random() < 0.4:  # a parked truck hides the light for a while
         scenery.vehicle(b, road.half + 1.0, stop - float(rng.uniform(10, 16)), yaw=0.0, kind="truck")
@@ -141,7 +145,7 @@ def plan_drive(
         },
     }  # fmt: skip
     ahead = Ahead(program=program, stop_y=stop if junction else None, slow=slow)
-    ahead, leading = _rules(generator(seed, "drive rules", index), rules, b, road, ahead, junction, seconds)
+    ahead, leading = heed_rules(generator(seed, "drive rules", index), rules, b, road, ahead, junction, seconds)
     movers |= leading
     motion = drive_motion(rng, ahead, seconds=seconds)
     if hard.random() < trials.swings:
@@ -151,20 +155,35 @@ def plan_drive(
         signal_y = junction["end_y"] + 1.5
         if hard.random() < trials.crossing:
             b.rng = hard
-            movers |= _crossing_trucks(b, road, motion, (stop + 4.0 + junction["end_y"]) / 2)
+            movers |= crossing_trucks(b, road, motion, (stop + 4.0 + junction["end_y"]) / 2)
     base["setting"]["signal_y"] = round(signal_y, 3) if program else None
-    blinks = _blinks(hard, seconds) if program and hard.random() < trials.blinks else ()
+    blinks = blink_times(hard, seconds) if program and hard.random() < trials.blinks else ()
+    states = lit_states(
+        b,
+        program,
+        blinks,
+        lambda lit, state: traffic.signals(lit, domain, road, state, mount, signal_y, others=False),
+        lambda: generator(seed, "drive lights", index),
+    )
+    return Course(base=base, states=states, movers=movers, program=program, motion=motion, blinks=blinks)
+
+
+def lit_states(
+    b: Builder, program: Program | None, blinks: Sequence[float], hang: Callable[[Builder, str], None],
+    stream: Callable[[], np.random.Generator],
+) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:  # fmt: skip
+    """Parts and objects for each state that the lights show; `hang` draws from the same new stream for every state."""
     states = {}
     for state in {state for state, _ in program or (("none", 0.0),)} | ({"off"} if blinks else set()):
         lit = copy.deepcopy(b)
         if program:
-            lit.rng = generator(seed, "drive lights", index)  # the same stream for every state
-            traffic.signals(lit, domain, road, state, mount, signal_y, others=False)
+            lit.rng = stream()
+            hang(lit, state)
         states[state] = (lit.parts, lit.objects)
-    return Course(base=base, states=states, movers=movers, program=program, motion=motion, blinks=blinks)
+    return states
 
 
-def _rules(
+def heed_rules(
     rng: np.random.Generator, rules: RulesConfig, b: Builder, road: Road, ahead: Ahead,
     junction: dict[str, Any] | None, seconds: float,
 ) -> tuple[Ahead, dict[int, Mover]]:  # fmt: skip
@@ -177,7 +196,9 @@ def _rules(
         ahead = replace(ahead, halt=True)
     posted = [item for item in b.objects if item["kind"] == "speed_sign"]
     if posted and rules.keep_limit:
-        ahead = replace(ahead, limit=(posted[0]["at"][1], posted[0]["value"] * MPS[posted[0]["unit"]]))
+        ahead = replace(
+            ahead, limit=(posted[0].get("s", posted[0]["at"][1]), posted[0]["value"] * MPS[posted[0]["unit"]])
+        )
     movers = {}
     if lead < rules.leader:
         leader = _leader(rng, ahead, seconds)
@@ -221,7 +242,7 @@ def _sign_and_cones(
     return None
 
 
-def _movers(b: Builder, road: Road) -> dict[int, Mover]:
+def oncoming(b: Builder, road: Road) -> dict[int, Mover]:
     """Oncoming vehicles."""
     movers = {}
     for _ in range(int(b.rng.integers(0, 3))):
@@ -231,7 +252,7 @@ def _movers(b: Builder, road: Road) -> dict[int, Mover]:
     return movers
 
 
-def _crossing_trucks(b: Builder, road: Road, motion: Motion, y: float) -> dict[int, Mover]:
+def crossing_trucks(b: Builder, road: Road, motion: Motion, y: float) -> dict[int, Mover]:
     """One to three trucks from the right that pass in front of the car while it stands; none where it never does."""
     standing = motion.t[motion.speed < STANDING_MPS]
     movers: dict[int, Mover] = {}
@@ -247,7 +268,7 @@ def _crossing_trucks(b: Builder, road: Road, motion: Motion, y: float) -> dict[i
     return movers
 
 
-def _blinks(rng: np.random.Generator, seconds: float) -> tuple[float, ...]:
+def blink_times(rng: np.random.Generator, seconds: float) -> tuple[float, ...]:
     """Times of single dark frames, one in about 1.5 s."""
     gaps = rng.exponential(1.5, size=int(2 * seconds) + 4)
     times = np.cumsum(gaps)

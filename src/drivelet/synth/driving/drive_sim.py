@@ -19,6 +19,7 @@ from drivelet.synth.driving.course import Course, RulesConfig, TrialConfig, plan
 from drivelet.synth.driving.ego import STEP_S, Motion, lamp_at
 from drivelet.synth.driving.imu import ImuConfig, write_imu
 from drivelet.synth.driving.truth import intersection_events, write_truth
+from drivelet.synth.driving.world_course import Places, carry, origins, plan_world_drive
 from drivelet.synth.records import read_records
 from drivelet.synth.render import Gold, frame_jobs, label_rows, render_missing
 
@@ -61,11 +62,12 @@ def drive_scenes(config: DriveConfig, index: int) -> tuple[list[dict[str, Any]],
     Positions stay in the road frame; the camera moves, and `setting.junction` is relative to it. `setting.lamp_state`
     is the state of the light that governs the ego until it passes it, whether or not a frame shows it.
     """
-    course = plan_drive(
+    plan = plan_drive if "street" in config.domain.roads else plan_world_drive
+    course = plan(
         config.seed, index, config.domain, config.trials, size=(config.width, config.height), seconds=config.seconds,
         rules=config.rules,
     )  # fmt: skip
-    motion, scenes = course.motion, []
+    motion, scenes, places = course.motion, [], origins(course)
     dark = {int(t * config.hz) for t in course.blinks}
     for frame in range(int(config.seconds * config.hz)):
         k = round(frame / config.hz / STEP_S)
@@ -74,37 +76,47 @@ def drive_scenes(config: DriveConfig, index: int) -> tuple[list[dict[str, Any]],
         # Only places change; copying all of it anew would take longer than half the rendering.
         shown = course.states["off" if frame in dark else state]
         parts, objects = ([{**item, "at": [*item["at"]]} for item in items] for items in shown)
-        _move_others([*parts, *objects], course, t)
+        _move_others([*parts, *objects], course, t, places)
         scene = {**copy.deepcopy(course.base), "parts": parts, "objects": objects, "frame": frame, "t": round(t, 3)}
-        _move_camera(scene, motion, k)
+        _move_camera(scene, course, k)
         signal_y = scene["setting"]["signal_y"]
-        scene["setting"]["lamp_state"] = state if signal_y and scene["camera"]["at"][1] < signal_y else "none"
+        scene["setting"]["lamp_state"] = state if signal_y and float(motion.y[k]) < signal_y else "none"
         scene["id"] = f"{course.base['id']}-{frame}"
         scene["seed"] = derive_seed(config.seed, "drive pixels", index, frame) % 2**31
         scenes.append(scene)
     return scenes, motion
 
 
-def _move_others(items: list[dict[str, Any]], course: Course, t: float) -> None:
+def _move_others(items: list[dict[str, Any]], course: Course, t: float, places: Places) -> None:
     for item in items:
-        mover = course.movers.get(item.get("index", item.get("id", 0)))
-        if mover is not None:
-            for axis, shift in enumerate(mover.shift(t)):
-                item["at"][axis] = round(item["at"][axis] + shift, 4)
+        key = item.get("index", item.get("id", 0))
+        if key not in course.movers:
+            continue
+        right, ahead = course.movers[key].shift(t)
+        if course.road is not None:
+            carry(item, course.road, places[key], right, ahead)
+            continue
+        for axis, shift in enumerate((right, ahead)):
+            item["at"][axis] = round(item["at"][axis] + shift, 4)
 
 
-def _move_camera(scene: dict[str, Any], motion: Motion, k: int) -> None:
-    camera, setting = scene["camera"], scene["setting"]
-    y = round(float(motion.y[k]), 4)
-    camera["at"] = [round(camera["at"][0] + float(motion.x[k]), 4), y, camera["at"][2]]
+def _move_camera(scene: dict[str, Any], course: Course, k: int) -> None:
+    camera, setting, motion = scene["camera"], scene["setting"], course.motion
+    x, y, z = camera["at"][0] + float(motion.x[k]), round(float(motion.y[k]), 4), camera["at"][2]
+    if course.road is not None:
+        camera["pitch"] = round(camera["pitch"] + math.degrees(course.road.pose(y).grade), 4)
+    at = (x, y, z) if course.road is None else course.road.place(x, y, z)
+    camera["at"] = [round(at[0], 4), round(at[1], 4), at[2] if course.road is None else round(at[2], 4)]
     camera["yaw"] = round(camera["yaw"] + math.degrees(float(motion.yaw[k])), 4)
     setting["speed_mps"] = round(float(motion.speed[k]), 3)
-    if setting["junction"]:
-        for name in ("stop_y", "end_y"):
-            setting["junction"][name] = round(setting["junction"][name] - y, 3)
-    for closure in setting.get("closures", ()):
-        for name in ("start_m", "end_m"):
-            closure[name] = round(closure[name] - y, 3)
+    for owner, names in (
+        (setting, ("stop_line_y",)),
+        (setting["junction"] or {}, ("stop_y", "near_y", "end_y")),
+        *((closure, ("start_m", "end_m")) for closure in setting.get("closures", ())),
+    ):
+        for name in names:
+            if owner.get(name) is not None:
+                owner[name] = round(owner[name] - y, 3)
 
 
 def write_video(path: Path, images: list[Path], hz: int) -> None:

@@ -66,6 +66,7 @@ class Ahead:
         halt: a stop sign stands at the stop line: halt for `HALT_S`, then go.
         limit: where a speed limit begins and what it is in m/s, or None.
         leader: the vehicle ahead, or None.
+        most: the highest speed that the bends allow, in m/s.
     """
 
     program: Program | None = None
@@ -74,6 +75,7 @@ class Ahead:
     halt: bool = False
     limit: tuple[float, float] | None = None
     leader: Leader | None = None
+    most: float = math.inf
 
 
 def drive_motion(rng: np.random.Generator, ahead: Ahead, *, seconds: float) -> Motion:
@@ -86,7 +88,7 @@ def drive_motion(rng: np.random.Generator, ahead: Ahead, *, seconds: float) -> M
         ahead: what lies on the road.
         seconds: length of the drive.
     """
-    cruise = float(rng.uniform(8.0, 13.0))
+    cruise = min(float(rng.uniform(8.0, 13.0)), ahead.most)
     t, along, speeds, pushes = follow(ahead, cruise, 0.0, seconds=seconds)
     width, period = float(rng.uniform(0.02, 0.15)), float(rng.uniform(5, 9))
     x = width * np.sin(2 * math.pi * along / (period * cruise) + float(rng.uniform(0, 6)))

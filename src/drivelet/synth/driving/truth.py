@@ -78,13 +78,13 @@ def write_truth(
 
 
 def _seen(record: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[str]:
-    facts, junction = record["facts"], record["setting"]["junction"]
-    now = record["t"]
+    facts, setting, now = record["facts"], record["setting"], record["t"]
+    stop = setting["junction"]["stop_y"] if setting["junction"] else setting.get("stop_line_y")
     ended = [now if event["decision_s"] is None else event["decision_s"] for event in events]
     opened = [e["kind"] for e, end in zip(events, ended, strict=True) if e["onset_s"] <= now <= end]
     return [
-        f"{junction['stop_y']:.3f}" if junction else "",
-        record["setting"]["lamp_state"],
+        "" if stop is None else f"{stop:.3f}",
+        setting["lamp_state"],
         facts["governing_lamp"],
         facts["intersection"],
         " ".join(map(str, facts["closed_lanes"])),
