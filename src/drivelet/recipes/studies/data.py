@@ -24,7 +24,7 @@ from drivelet.recipes.domain_gap import GAP, DomainGapConfig, gap_of, measure_ga
 from drivelet.recipes.settings import mini
 from drivelet.recipes.studies.data_arms import ARMS, PAINT, Arm, arm_labels, scenes_of, source_of, stand_in
 from drivelet.recipes.studies.data_results import Test, outcome, write_outcome
-from drivelet.synth.domain import DomainConfig, full
+from drivelet.synth.domain import DomainConfig, world
 from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
 from drivelet.synth.painting.paint import PaintConfig
 from drivelet.synth.render import RenderConfig, render_frames
@@ -65,10 +65,10 @@ class DataConfig:
         )
     )
     world: RenderConfig = default(
-        default_factory=lambda: RenderConfig(num_frames=900, seed=42, workers=2, domain=full(), val=0.0, test=0.0)
+        default_factory=lambda: RenderConfig(num_frames=900, seed=42, workers=2, domain=world(), val=0.0, test=0.0)
     )
     test: RenderConfig = default(
-        default_factory=lambda: RenderConfig(num_frames=400, seed=43, workers=2, domain=full(), val=0.0, test=1.0)
+        default_factory=lambda: RenderConfig(num_frames=400, seed=43, workers=2, domain=world(), val=0.0, test=1.0)
     )
     paint: PaintConfig = default(
         default_factory=lambda: PaintConfig(
