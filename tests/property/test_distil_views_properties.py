@@ -17,6 +17,7 @@ from drivelet.distil.views import CELL, CELL_HEADS, FULL_GRID, LAMPS, ZOOM_GRIDS
 
 seeds = st.integers(0, 2**20)
 FEW = settings(max_examples=40)
+LARGE = (16, 10)
 
 
 @st.composite
@@ -64,11 +65,31 @@ def share_inside(item: Mapping[str, Any], window: tuple[int, int, int, int]) -> 
 
 
 @FEW
-@given(scenes(boxes(46, 274, 28, 164)), seeds)
-def test_a_whole_view_keeps_every_answer(objects: list[dict[str, Any]], seed: int) -> None:
+@given(scenes(boxes(46, 274, 28, 164)), seeds, st.sampled_from([FULL_GRID, LARGE]))
+def test_a_whole_view_keeps_every_answer(objects: list[dict[str, Any]], seed: int, full: tuple[int, int]) -> None:
     record, truth = drawn.scene(objects), drawn.gold(objects)
-    view = make_view(np.random.default_rng(seed), drawn.picture(objects), record, truth, grid=FULL_GRID)
+    view = make_view(np.random.default_rng(seed), drawn.picture(objects), record, truth, grid=full, full=full)
     assert view.answers == truth
+
+
+@FEW
+@given(seeds)
+def test_a_crop_is_enlarged_as_much_as_the_whole_frame_is(seed: int) -> None:
+    """The same draw cuts a window that is smaller by the ratio of the grids."""
+    image, scene = drawn.picture([]), drawn.scene([])
+    cuts: list[tuple[int, int, int, int]] = []
+
+    def keep(*given: Any) -> tuple[int, int, int, int]:
+        cuts.append(zoom(*given))
+        return cuts[-1]
+
+    zoom = views._zoom_window
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(views, "_zoom_window", keep)
+        for full in (FULL_GRID, LARGE):
+            make_view(np.random.default_rng(seed), image, scene, drawn.gold([]), grid=(4, 4), full=full)
+    small, large = (cut[2] - cut[0] for cut in cuts)
+    assert abs(small * FULL_GRID[0] / LARGE[0] - large) <= 1
 
 
 @FEW

@@ -60,6 +60,7 @@ class PretrainConfig:
         questions: at most so many an image.
         zoom_share: share of batches of crops.
         sign_styles: styles of the drawn signs.
+        grid: columns and rows of cells (28 px) of a whole frame, as the model's image processor makes them.
     """
 
     steps: int = 4000
@@ -74,6 +75,7 @@ class PretrainConfig:
     dense_weight: float = 0.5
     zoom_share: float = 0.5
     sign_styles: tuple[str, ...] = ("ring", "plate")
+    grid: tuple[int, int] = FULL_GRID
     checkpoint_every: int = 100
     seed: int = 0
 
@@ -229,7 +231,7 @@ def _step_losses(
         views = _crops_and_sheets(config, own, pool, ease)
         return {"vision": _fade(config, step) * _vision_loss(loaded, heads, views)}
     zoom = rng.random() < config.zoom_share
-    grid = _zoom_grid(rng) if zoom else FULL_GRID
+    grid = _zoom_grid(rng) if zoom else config.grid
     drawn = _views(config, own, pool, grid=grid, size=config.batch_size * (2 if zoom else 1))
     packed, targets = _pack(config, own, loaded, pool, fields, drawn)
     answer, dense = _losses(loaded, heads, packed, targets, [view for _, view in drawn])
@@ -260,7 +262,7 @@ def _views(
     drawn = []
     for index in rng.integers(len(pool.images), size=size).tolist():
         known = pool.images[index], pool.scenes[index], pool.gold[index]
-        drawn.append((index, make_view(rng, *known, grid=grid, sign_styles=config.sign_styles)))
+        drawn.append((index, make_view(rng, *known, grid=grid, full=config.grid, sign_styles=config.sign_styles)))
     return drawn
 
 
@@ -278,7 +280,7 @@ def _pack(
         other = pool.scenes[int(rng.integers(len(pool.scenes)))]["sensor"]
         asked = ask(rng, view, fields, count=config.questions, sensor=pool.scenes[index]["sensor"], other_sensor=other)
         branches = [answer_branch(loaded.processor, text, answer) for text, answer in asked]
-        item = pack_pixels(loaded, *loaded.processor.pixels(view.image), [nodes for nodes, _ in branches])
+        item = pack_pixels(loaded, *loaded.processor.pixels(view.image, resize=False), [nodes for nodes, _ in branches])
         start = int((item.branch_BL == -1).sum())
         for nodes, length in branches:
             start += len(nodes)
@@ -288,7 +290,7 @@ def _pack(
 
 
 def _vision_loss(loaded: Loaded, heads: DenseHeads, views: Sequence[View]) -> torch.Tensor:
-    parts = [loaded.processor.pixels(view.image) for view in views]
+    parts = [loaded.processor.pixels(view.image, resize=False) for view in views]
     pixels, grid_thw = (torch.cat(column).to(loaded.device) for column in zip(*parts, strict=True))
     with torch.autocast(loaded.device.type, dtype=torch.bfloat16):
         tokens = base_model(loaded.model).visual(pixels, grid_thw=grid_thw).pooler_output

@@ -32,7 +32,8 @@ SIGN_SHARE = 0.6
 """Share of views without a sign that get a drawn one."""
 SIGN_PX = (13.0, 60.0)
 ZOOM = (0.8, 3.2)
-"""Range of a crop's magnification: most crops show objects about as large as a whole frame does."""
+"""Range of a crop's magnification: most crops show objects about as large as a whole frame does. It and `SIGN_PX` hold
+for frames of `FULL_GRID` cells and grow with the frame's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +60,16 @@ def make_view(
     gold: Mapping[str, str],
     *,
     grid: tuple[int, int],
+    full: tuple[int, int] = FULL_GRID,
     sign_styles: Sequence[str] = (),
 ) -> View:
     """Cut a window from a rendered frame, resize it to `grid` (columns, rows) cells, and derive its labels.
 
-    The full grid gets windows of 86-100% of the frame; other grids zoom to an object or a random place. Many views
-    without a speed sign get a drawn one of `sign_styles`.
+    The grid of a `full` frame gets windows of 86-100% of it; other grids zoom to an object or a random place. Many
+    views without a speed sign get a drawn one of `sign_styles`.
     """
-    whole = grid == FULL_GRID
-    window = _mild_window(rng, image, grid) if whole else _zoom_window(rng, image, scene, grid)
+    whole, gain = grid == full, full[0] / FULL_GRID[0]
+    window = _mild_window(rng, image, grid) if whole else _zoom_window(rng, image, scene, grid, gain)
     x0, y0, x1, y1 = window
     size = (grid[0] * CELL, grid[1] * CELL)
     shrink = (x1 - x0) > size[0]
@@ -77,7 +79,7 @@ def make_view(
     cut = np.ascontiguousarray(cut, dtype=np.uint8)
     answers = _answers(seen, scene, gold, whole=whole)
     if sign_styles and answers.get("speed_limit.posted") == "none" and rng.random() < SIGN_SHARE:
-        drawn = _with_sign(rng, cut, seen, style=str(rng.choice(sign_styles)), whole=whole)
+        drawn = _with_sign(rng, cut, seen, style=str(rng.choice(sign_styles)), whole=whole, gain=gain)
         if drawn:
             seen = [*seen, drawn]
             answers["speed_limit.posted"] = str(drawn["value"])
@@ -91,13 +93,14 @@ def make_view(
 
 
 def _with_sign(
-    rng: np.random.Generator, image: ImageArray, seen: Sequence[Mapping[str, Any]], *, style: str, whole: bool
-) -> dict[str, Any] | None:
+    rng: np.random.Generator, image: ImageArray, seen: Sequence[Mapping[str, Any]], *, style: str, whole: bool,
+    gain: float,
+) -> dict[str, Any] | None:  # fmt: skip
     """Paste a drawn speed sign, in place, where it covers nothing that a label speaks of; None: no such place."""
     high, wide = image.shape[:2]
-    top = min(SIGN_PX[1], 0.95 * min(high, wide))
+    top = min(gain * SIGN_PX[1], 0.95 * min(high, wide))
     for _ in range(6):
-        side = int(np.exp(rng.uniform(np.log(SIGN_PX[0]), np.log(top))))
+        side = int(np.exp(rng.uniform(np.log(gain * SIGN_PX[0]), np.log(top))))
         x = int(rng.integers(wide - side + 1))
         y = int(rng.integers(max(int((0.75 if whole else 1.0) * high) - side, 0) + 1))
         box = (x, y, x + side, y + side)
@@ -147,7 +150,7 @@ def _mild_window(rng: np.random.Generator, image: ImageArray, grid: tuple[int, i
 
 
 def _zoom_window(
-    rng: np.random.Generator, image: ImageArray, scene: Mapping[str, Any], grid: tuple[int, int]
+    rng: np.random.Generator, image: ImageArray, scene: Mapping[str, Any], grid: tuple[int, int], gain: float
 ) -> tuple[int, int, int, int]:
     height, width = image.shape[:2]
     targets = [
@@ -155,7 +158,7 @@ def _zoom_window(
         if item.get("visible") and item["kind"] in ("traffic_light", "speed_sign", "cone") and item.get("box")
     ]  # fmt: skip
     aspect = grid[0] / grid[1]
-    h = grid[1] * CELL / float(np.exp(rng.uniform(*np.log(ZOOM))))
+    h = grid[1] * CELL / gain / float(np.exp(rng.uniform(*np.log(ZOOM))))
     cx, cy = rng.uniform(0, width), rng.uniform(0, height)
     if targets and rng.random() < 0.85:
         kinds = sorted({item["kind"] for item in targets})

@@ -38,9 +38,12 @@ class ChatProcessor:
     end_id: int
     image_token_id: int
 
-    def pixels(self, image: ImageArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return `pixel_values`, shape (patches, channels * 2 * patch * patch), and `image_grid_thw`, shape (1, 3)."""
-        batch = self.image_processor(images=[np.ascontiguousarray(image)], return_tensors="pt")
+    def pixels(self, image: ImageArray, *, resize: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return `pixel_values`, shape (patches, channels * 2 * patch * patch), and `image_grid_thw`, shape (1, 3).
+
+        Without `resize` the image keeps its size, whose sides are multiples of the merged patch.
+        """
+        batch = self.image_processor(images=[np.ascontiguousarray(image)], return_tensors="pt", do_resize=resize)
         return batch["pixel_values"], batch["image_grid_thw"]
 
     def tokens(self, text: str) -> tuple[int, ...]:
