@@ -42,6 +42,8 @@ JUNCTION_KINDS = {"cross_street", "crosswalk", "stop_line", "stop_sign", "yield_
 SPEED_SIGN_HEIGHT_PX = 9
 FOG_RANGE = 0.7
 """Nothing beyond this share of the visibility counts as seen: the fog leaves it an eighth of its contrast."""
+LEAST_CONTRAST = 8.0
+"""Levels of 255 by which an object must stand out to count as seen: what fog and night swallow has no answer."""
 DARK = {"day": "bright", "dusk": "dim", "night": "dark"}
 
 
@@ -50,7 +52,8 @@ def finish(scene: Mapping[str, Any], measured: Mapping[str, Mapping[str, Any]]) 
 
     Args:
         scene: a record of `sample_scene`.
-        measured: instance id (as text) -> `pixels`, `box`, `amodal`, `area`, as the renderer measures them.
+        measured: instance id (as text) -> `pixels`, `box`, `amodal`, `area`, as the renderer measures them, and
+            `contrast` (see `synth.contrast`), without which all that is there counts as clear.
 
     Returns:
         The record without `parts`, with `visible`, `box`, `amodal` (the box that it would have unobstructed, inside
@@ -76,6 +79,7 @@ def _seen(item: Mapping[str, Any], found: Mapping[str, Any], camera: Mapping[str
     x, y = item["at"][0] - camera["at"][0], item["at"][1] - camera["at"][1]
     distance = (x * x + y * y) ** 0.5
     visible = pixels >= least and fraction >= share and distance <= reach
+    visible = visible and found.get("contrast", LEAST_CONTRAST) >= LEAST_CONTRAST
     if item["kind"] == "speed_sign" and box:
         visible = visible and box[3] - box[1] >= SPEED_SIGN_HEIGHT_PX
     return {
@@ -86,6 +90,7 @@ def _seen(item: Mapping[str, Any], found: Mapping[str, Any], camera: Mapping[str
         "pixels": pixels,
         "visible_fraction": round(fraction, 3),
         "distance_m": round(distance, 2),
+        **({"contrast": found["contrast"]} if "contrast" in found else {}),
     }
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from drivelet.adapters import blender
+from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.progress import track
 from drivelet.core.rng import generator
+from drivelet.synth.contrast import with_contrast
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.facts import finish
 from drivelet.synth.narrate import describe_scene
@@ -133,6 +135,7 @@ def label_rows(
     with partial.open("w", encoding="utf-8") as stream:
         for job, split in zip(jobs, splits, strict=True):
             measured = json.loads(job.labels.read_text(encoding="utf-8"))["objects"]
+            measured = with_contrast(measured, read_image(job.image))
             record = {"image": job.image.relative_to(out).as_posix(), **finish(job.scene, measured)}
             record["description"] = describe_scene(record)
             record["gold"] = dict(gold(record))
