@@ -76,6 +76,9 @@ def render_frames(config: RenderConfig, *, gold: Gold, out: Path) -> Path:
     )  # fmt: skip
 
 
+render_frames.stage_version = 2
+
+
 def render_scenes(
     scene_at: Callable[[int], dict[str, Any]], count: int, *, split_at: Callable[[int], str], workers: int, gold: Gold,
     out: Path,

@@ -164,6 +164,9 @@ def render_drives(config: DriveConfig, *, gold: Gold, out: Path) -> Path:
     return out / "manifest.csv"
 
 
+render_drives.stage_version = 2
+
+
 def _finish_drive(config: DriveConfig, index: int, gold: Gold, folder: Path) -> list[Row]:
     scenes, motion = drive_scenes(config, index)
     jobs = list(frame_jobs(scenes, folder))
