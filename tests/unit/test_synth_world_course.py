@@ -8,7 +8,7 @@ import pytest
 
 from drivelet.core.errors import InputError
 from drivelet.synth.domain import DomainConfig, world
-from drivelet.synth.driving.course import Course, TrialConfig, everyday_rules
+from drivelet.synth.driving.course import TRUCK_HEIGHT, Course, TrialConfig, everyday_rules
 from drivelet.synth.driving.drive_sim import DriveConfig, drive_scenes
 from drivelet.synth.driving.world_course import KINDS, SIDEWAYS_MPS2, plan_world_drive
 
@@ -112,7 +112,14 @@ def test_lights_that_were_passed_govern_no_more() -> None:
 
 
 def test_trucks_cross_before_lights_behind_the_junction() -> None:
+    """They are as high as lorries are, and their lamps, lit at night, stay lamps."""
     trials = TrialConfig(crossing=1.0, slow_phases=3.0)
-    domain = replace(only("cross"), region={"us": 1.0}, mount={"mast": 1.0})
-    counts = [len([m for m in course(domain, i, trials).movers.values() if m.velocity[0] < 0]) for i in range(16)]
-    assert max(counts) > 0
+    domain = replace(only("cross"), region={"us": 1.0}, mount={"mast": 1.0}, light={"night": 1.0})
+    found = 0
+    for planned in (course(domain, index, trials) for index in range(16)):
+        trucks = {key for key, mover in planned.movers.items() if mover.velocity[0] < 0}
+        parts = next(iter(planned.states.values()))[0]
+        for part in (part for part in parts if part["index"] in trucks):
+            found += part["asset"] == "truck"
+            assert part["scale"][2] == TRUCK_HEIGHT if part["asset"] == "truck" else part["scale"][2] < 0.5
+    assert found, "no truck crossed"

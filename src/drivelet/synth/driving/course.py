@@ -262,9 +262,11 @@ def crossing_trucks(b: Builder, road: Road, motion: Motion, y: float) -> dict[in
     middle, speed = float(b.rng.uniform(standing[0], standing[-1])), float(b.rng.uniform(1.5, 7.0))
     for number in range(int(b.rng.integers(1, 4))):
         scenery.vehicle(b, sight, y, yaw=90.0, kind="truck")
-        b.parts[-1]["scale"] = [1.0, 1.0, TRUCK_HEIGHT]
+        index = b.objects[-1]["id"]
+        body = next(part for part in b.parts if part["index"] == index and part["asset"] == "truck")
+        body["scale"] = [1.0, 1.0, TRUCK_HEIGHT]
         at_middle = speed * middle + number * 10.0
-        movers[b.objects[-1]["id"]] = Mover(velocity=(-speed, 0.0), start=(at_middle, 0.0))
+        movers[index] = Mover(velocity=(-speed, 0.0), start=(at_middle, 0.0))
     return movers
 
 
