@@ -10,6 +10,7 @@ from drivelet.quantise.quantise import AwqConfig
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.settings import mini as mini_folder
 from drivelet.recipes.steps import PredictConfig
+from drivelet.synth.domain import world
 from drivelet.synth.driving.drive_sim import DriveConfig
 from drivelet.synth.painting.paint import PaintConfig
 from drivelet.synth.render import RenderConfig
@@ -30,9 +31,9 @@ def mini() -> LoopConfig:
         teacher=mini_folder("teacher-mini"),
         student=mini_folder("student-mini"),
         painter=mini_folder("painter-mini"),
-        world=RenderConfig(num_frames=700, seed=11, workers=2, val=0.12, test=0.0),
-        test=RenderConfig(num_frames=400, seed=12, workers=2, val=0.0, test=1.0),
-        drives=DriveConfig(num_drives=2, seed=13, seconds=6.0, hz=5, workers=2, val=0.0, test=0.0),
+        world=RenderConfig(num_frames=700, seed=11, workers=2, domain=world(), val=0.12, test=0.0),
+        test=RenderConfig(num_frames=400, seed=12, workers=2, domain=world(), val=0.0, test=1.0),
+        drives=DriveConfig(num_drives=2, seed=13, seconds=6.0, hz=5, workers=2, domain=world(), val=0.0, test=0.0),
         adapt=DistilConfig(alpha=0.0, epochs=3.0, images_per_step=16, learning_rate=2e-3, lora=BOTH),
         paint=PaintConfig(
             rounds=2,
