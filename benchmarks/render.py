@@ -1,6 +1,6 @@
 """Frames a second of the renderer at 320x192, and the same scenes with BlenderProc's settings.
 
-`python benchmarks/render.py [--frames 40] [--workers 2] [--domain full] [--blenderproc-frames 4]`
+`python benchmarks/render.py [--frames 40] [--workers 2] [--domain world] [--blenderproc-frames 4]`
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--domain", choices=DOMAINS, default="full")
+    parser.add_argument("--domain", choices=DOMAINS, default="world")
     parser.add_argument("--blenderproc-frames", type=int, default=4, help="how many of the frames; 0 leaves it out")
     options = parser.parse_args()
     domain = DOMAINS[options.domain]()

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--every", type=int, default=20)
-    parser.add_argument("--domain", choices=DOMAINS, default="full")
+    parser.add_argument("--domain", choices=DOMAINS, default="world")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep the frames here")
     options = parser.parse_args()

@@ -219,7 +219,10 @@ def mine(
 @click.option("--num-drives", type=click.IntRange(1), default=None, help="Short drives to render instead.")
 @click.option("--scenes", type=PathArg, default=None, help="Scene records to render instead, as --plan writes them.")
 @click.option(
-    "--domain", type=click.Choice(["full", "narrow", "world"]), default=None, help="What is drawn; full by default."
+    "--domain",
+    type=click.Choice(["world", "town", "full", "narrow"]),
+    default=None,
+    help="What is drawn; world by default.",
 )
 @click.option("--recipe", default=None, metavar="NAME", help="Draw rare scenes of the world: night_red_occluded ...")
 @click.option("--seed", type=int, default=0, show_default=True)

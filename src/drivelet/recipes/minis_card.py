@@ -33,8 +33,9 @@ in `distil/pretrain.py`.
 
 ## Held-out renders
 
-Seeds 9000 (full domain), 9100 (narrow: clear day, near objects, one sign style) and 9200 (world, on objects of at least
-10 pixels), never trained on. Measured by `drivelet run pretrain_minis`; 95% intervals by bootstrap over scenes.
+Seeds 9000 (full domain), 9100 (narrow: clear day, near objects, one sign style), 9200 (world) and 9300 (town: European
+streets on a clear day, near objects), never trained on; of the last two, objects of at least 10 pixels. Measured by
+`drivelet run pretrain_minis`; 95% intervals by bootstrap over scenes.
 
 {tables}
 ## Known failures

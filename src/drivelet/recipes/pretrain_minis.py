@@ -1,7 +1,7 @@
 """How the shipped minis are made: renders, a tokenizer, and dense pretraining. Hours on two cores; it resumes.
 
 `drivelet run pretrain_minis --out out/minis` renders into the cache, trains `teacher-mini` on everything and
-`student-mini` on the narrow domain, and writes both beneath `--out`. The painter has a recipe of its own
+`student-mini` on a part of the world, the town, and writes both beneath `--out`. The painter has a recipe of its own
 (`python -m drivelet.recipes.pretrain_painter`).
 """
 
@@ -17,7 +17,7 @@ from drivelet.core.artifacts import Field
 from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
 from drivelet.recipes.minis_card import measure_mini, write_card
 from drivelet.recipes.settings import apply_settings, cache_root, mini
-from drivelet.synth.domain import DomainConfig, full, narrow, world
+from drivelet.synth.domain import DomainConfig, full, narrow, town, world
 from drivelet.synth.render import RenderConfig, render_frames
 from drivelet.vlm.fresh import ModelShape, save_fresh_model, write_processor_files
 
@@ -35,17 +35,18 @@ STUDENT = ModelShape(
 
 
 TRAINING: dict[str, tuple[Callable[[], DomainConfig], int]] = {
-    "full": (full, 1000), "narrow": (narrow, 2000), "world": (world, 3000),
+    "full": (full, 1000), "narrow": (narrow, 2000), "world": (world, 3000), "town": (town, 4000),
 }  # fmt: skip
 """Domain -> what it is drawn from, and the seed of its first shard."""
 TESTS: dict[str, tuple[str, Callable[[], DomainConfig], int, int]] = {
     "full domain": ("test", full, 9000, 300),
     "narrow domain": ("narrow_test", narrow, 9100, 100),
     "world": ("world_test", world, 9200, 1500),
+    "town": ("town_test", town, 9300, 300),
 }
 """Test -> its folder, domain, seed (never trained on) and number of frames."""
-LEAST_PX = 10.0
-"""Height of the smallest object that the test on the world asks for."""
+SIZED, LEAST_PX = ("world", "town"), 10.0
+"""Tests that ask for objects of at least so many pixels in height."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +54,17 @@ class MinisConfig:
     """What the minis are trained on and for how long.
 
     Attributes:
-        full_shards, narrow_shards, world_shards: shards of 500 frames of each domain, with seeds from `TRAINING` on.
+        full_shards, narrow_shards, world_shards, town_shards: shards of 500 frames of each domain, with seeds
+            from `TRAINING` on.
         workers: Blender processes.
         start: `nothing` trains random weights, `shipped` goes on from those of the package.
-        teacher, student: training of each; the teacher sees all domains, the student the narrow one alone.
+        teacher, student: training of each; the teacher sees all domains, the student the town alone.
     """
 
     full_shards: int = 5
     narrow_shards: int = 2
     world_shards: int = 12
+    town_shards: int = 2
     workers: int = 2
     start: Literal["nothing", "shipped"] = "nothing"
     teacher: PretrainConfig = field(
@@ -82,20 +85,20 @@ def pretrain_minis() -> MinisConfig:
 def run_pretraining(config: MinisConfig, *, out: Path) -> Path:
     """Render and train; renders and checkpoints lie in the cache and survive, so a second call goes on."""
     cache = cache_root() / "pretrain"
-    counts = {"full": config.full_shards, "narrow": config.narrow_shards, "world": config.world_shards}
+    counts = {name: getattr(config, f"{name}_shards") for name in TRAINING}
     shards = {name: [_shard(cache, name, k, config.workers) for k in range(count)] for name, count in counts.items()}
     everything = [folder for folders in shards.values() for folder in folders]
     teacher = train_mini("teacher-mini", TEACHER, config.teacher, everything, out, cache, start=config.start)
-    student = train_mini("student-mini", STUDENT, config.student, shards["narrow"], out, cache, start=config.start)
+    student = train_mini("student-mini", STUDENT, config.student, shards["town"], out, cache, start=config.start)
     tests = held_out(cache, config.workers)
     for model, training, folders in (
-        (teacher, config.teacher, everything), (student, config.student, shards["narrow"])
+        (teacher, config.teacher, everything), (student, config.student, shards["town"])
     ):  # fmt: skip
         rows = {
-            name: measure_mini(model, manifest, name=model.name, least_px=LEAST_PX if name == "world" else 0.0)
+            name: measure_mini(model, manifest, name=model.name, least_px=LEAST_PX if name in SIZED else 0.0)
             for name, manifest in tests.items()
         }
-        domains = "all domains" if model == teacher else "the narrow domain"
+        domains = "all domains" if model == teacher else "the town"
         write_card(model, rows, training, frames=SHARD * len(folders), domains=domains)
     return out
 
@@ -161,7 +164,7 @@ def train_from_cache(name: str, *settings: str) -> Path:
     folders = {kind: sorted(found.parent for found in (cache / kind).glob("*/manifest.csv")) for kind in TRAINING}
     shape, training, seen = {
         "teacher-mini": (TEACHER, config.teacher, [folder for found in folders.values() for folder in found]),
-        "student-mini": (STUDENT, config.student, folders["narrow"]),
+        "student-mini": (STUDENT, config.student, folders["town"]),
     }[name]
     return train_mini(name, shape, training, seen, cache / "minis", cache, start=config.start)
 

@@ -21,6 +21,8 @@ from drivelet.synth.render import RenderConfig, render_scenes, split_of
 from drivelet.synth.scene import sample_scene
 
 PLAN = "plan.jsonl"
+DOMAIN = "world"
+"""What is drawn where nothing else is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ def _check(wanted: Wanted, plan: bool) -> None:
     given = (wanted.num_frames, wanted.num_drives, wanted.scenes)
     if sum(value is not None for value in given) != 1:
         raise InputError("render: give either --num-frames N or --num-drives N or --scenes FILE")
-    if wanted.recipe is not None and (wanted.num_frames is None or wanted.domain not in (None, "world")):
+    if wanted.recipe is not None and (wanted.num_frames is None or wanted.domain not in (None, DOMAIN)):
         raise InputError(
             "render: --recipe draws frames of the world domain; give it --num-frames N and no other --domain"
         )
@@ -76,13 +78,14 @@ def _check(wanted: Wanted, plan: bool) -> None:
 
 
 def _drives(wanted: Wanted) -> DriveConfig:
-    """Drives of the world keep more rules, and their sensors err as a car's do."""
-    new = wanted.domain == "world"
+    """Drives on the world's roads keep more rules, and their sensors err as a car's do."""
+    domain = DOMAINS[wanted.domain or DOMAIN]()
+    new = "street" not in domain.roads
     return DriveConfig(
         num_drives=wanted.num_drives or 1,
         seed=wanted.seed,
         workers=wanted.workers,
-        domain=DOMAINS[wanted.domain or "full"](),
+        domain=domain,
         trials=TrialConfig(blinks=0.2, clock_offset_s=(0.0, 0.8)) if new else TrialConfig(),
         rules=everyday_rules() if new else RulesConfig(),
         imu=cheap_imu() if new else ImuConfig(),
@@ -96,7 +99,7 @@ def _scenes(wanted: Wanted) -> tuple[Callable[[int], dict[str, Any]], int, Calla
         file = open_scenes(wanted.scenes)
         return file.at, len(file.offsets), lambda i: _split_by_name(seed, file.at(i)["id"])
     count = wanted.num_frames or 1
-    config = RenderConfig(num_frames=count, seed=seed, domain=DOMAINS[wanted.domain or "full"]())
+    config = RenderConfig(num_frames=count, seed=seed, domain=DOMAINS[wanted.domain or DOMAIN]())
     name = wanted.recipe
     if name is not None:
         find_recipe(name)

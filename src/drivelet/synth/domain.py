@@ -1,6 +1,7 @@
-"""What a renderer's scenes are drawn from: the narrow, the full and the world domain as plain data."""
+"""What a renderer's scenes are drawn from: four domains as plain data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 def _even(*names: str) -> dict[str, float]:
@@ -96,25 +97,27 @@ def full() -> DomainConfig:
     return DomainConfig()
 
 
+_NEAR: dict[str, Any] = {
+    "light": {"day": 1.0},
+    "weather": {"clear": 1.0},
+    "region": {"eu": 1.0},
+    "area": {"urban": 0.5, "suburban": 0.5},
+    "lanes": {"1": 0.7, "2": 0.3},
+    "mount": {"pole": 1.0},
+    "lamp_m": (9.0, 17.0),
+    "lamp_far": 0.0,
+    "sign_px": (24.0, 44.0),
+    "sign_far": 0.0,
+    "cone_m": (5.5, 22.0),
+    "extra_heads": 0.0,
+    "traffic": 1.0,
+    "distractors": 0.05,
+}
+
+
 def narrow() -> DomainConfig:
     """A clear day, near objects, one sign style, one mount, one light at a time."""
-    return DomainConfig(
-        name="narrow",
-        light={"day": 1.0},
-        weather={"clear": 1.0},
-        region={"eu": 1.0},
-        area={"urban": 0.5, "suburban": 0.5},
-        lanes={"1": 0.7, "2": 0.3},
-        mount={"pole": 1.0},
-        lamp_m=(9.0, 17.0),
-        lamp_far=0.0,
-        sign_px=(24.0, 44.0),
-        sign_far=0.0,
-        cone_m=(5.5, 22.0),
-        extra_heads=0.0,
-        traffic=1.0,
-        distractors=0.05,
-    )
+    return DomainConfig(name="narrow", **_NEAR)
 
 
 def world() -> DomainConfig:
@@ -150,4 +153,25 @@ def world() -> DomainConfig:
     )
 
 
-DOMAINS = {"full": full, "narrow": narrow, "world": world}
+def town() -> DomainConfig:
+    """The part of the world that `student-mini` starts from: European streets on a clear day, near objects."""
+    return replace(
+        world(),
+        name="town",
+        **_NEAR,
+        roads={"straight": 0.25, "curve": 0.15, "tee": 0.2, "cross": 0.4},
+        closures=0.25,
+        channelisers=_even("none"),
+        occluders=0.0,
+        signal_kinds=_even("ball"),
+        signal_layout=_even("vertical"),
+        flashing=0.0,
+        plates=_even("limit"),
+        glare=0.0,
+        dirty_lens=0.0,
+        jpeg=(85, 100),
+        camera_noise=(0.3, 1.0),
+    )
+
+
+DOMAINS = {"full": full, "narrow": narrow, "world": world, "town": town}
