@@ -63,16 +63,18 @@ class MinisConfig:
 
     full_shards: int = 5
     narrow_shards: int = 2
-    world_shards: int = 12
+    world_shards: int = 17
     town_shards: int = 2
     workers: int = 2
     start: Literal["nothing", "shipped"] = "nothing"
     teacher: PretrainConfig = field(
-        default_factory=lambda: PretrainConfig(steps=6500, vision_steps=2500, vision_share=0.35, seed=7, grid=(16, 10))
+        default_factory=lambda: PretrainConfig(
+            steps=9000, vision_steps=2500, vision_share=0.25, zoom_share=0.4, seed=7, grid=(16, 10)
+        )
     )
     student: PretrainConfig = field(
         default_factory=lambda: PretrainConfig(
-            steps=6500, vision_steps=1200, vision_share=0.3, seed=7, sign_styles=("ring",)
+            steps=8000, vision_steps=1200, vision_share=0.3, seed=7, sign_styles=("ring",)
         )
     )
 
