@@ -408,7 +408,8 @@ def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | N
 def study(name: str, out: Path, images: Sequence[Path], executor: str, workers: int, settings: Sequence[str]) -> None:
     """Run a study: a claim, the measurement that settles it, a table, a plot and a plain sentence.
 
-    NAME is temporal (labels over time) or data (real against painted and rendered training images).
+    NAME is temporal (labels over time), data (real against painted and rendered training images) or t2i (the
+    text-to-image loop against training on renders alone).
     """
     from drivelet.adapters import executors
     from drivelet.recipes import studies
