@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivelet.synth.domain import world
+from drivelet.synth.domain import town, world
 from drivelet.synth.facts import finish
 from drivelet.synth.longtail import RECIPES, sample_recipe
 from drivelet.synth.narrate import describe_scene
@@ -120,3 +120,15 @@ def test_a_recipe_draws_what_it_accepts(name: str, seed: int, index: int) -> Non
     assert RECIPES[name].accept(scene)
     assert scene["recipe"] == name
     assert scene["id"] == f"{name}-{seed}-{index}"
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds, index=frames)
+def test_a_town_is_a_clear_part_of_the_world(seed: int, index: int) -> None:
+    scene = sample_scene(seed, index, town())
+    setting = scene["setting"]
+    assert (setting["light"], setting["weather"], setting["region"]) == ("day", "clear", "eu")
+    assert setting["road"]["kind"] in set(town().roads) < set(KINDS)
+    assert setting["occluded"] is None
+    assert not {"drum", "channeliser"} & {item["kind"] for item in scene["objects"]}
+    assert {item["style"] for item in scene["objects"] if item["kind"] == "speed_sign"} <= {"eu"}
