@@ -45,8 +45,10 @@ TESTS: dict[str, tuple[str, Callable[[], DomainConfig], int, int]] = {
     "town": ("town_test", town, 9300, 300),
 }
 """Test -> its folder, domain, seed (never trained on) and number of frames."""
-SIZED, LEAST_PX = ("world", "town"), 10.0
-"""Tests that ask for objects of at least so many pixels in height."""
+SIZED = ("world", "town")
+"""Tests that ask only for objects of at least `LEAST_PX`."""
+LEAST_PX = 10.0
+"""Height in pixels of the smallest object that is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
