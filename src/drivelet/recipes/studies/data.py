@@ -22,8 +22,18 @@ from drivelet.drives.frames import frames_at
 from drivelet.recipes import making, painting, steps
 from drivelet.recipes.domain_gap import GAP, DomainGapConfig, gap_of, measure_gap
 from drivelet.recipes.settings import mini
-from drivelet.recipes.studies.data_arms import ARMS, PAINT, Arm, arm_labels, scenes_of, source_of, stand_in
-from drivelet.recipes.studies.data_results import Test, outcome, write_outcome
+from drivelet.recipes.studies.data_arms import (
+    ARMS,
+    FEW_SHARE,
+    PAINT,
+    Arm,
+    arm_labels,
+    few_real,
+    scenes_of,
+    source_of,
+    stand_in,
+)
+from drivelet.recipes.studies.data_results import FULL, Test, outcome, write_outcome
 from drivelet.synth.domain import DomainConfig, world
 from drivelet.synth.driving.drive_sim import DriveConfig, render_drives
 from drivelet.synth.painting.paint import PaintConfig
@@ -134,6 +144,11 @@ class _Study:
         return self.stage(mix, self.config.mix, "mix", context, sources=sources) / "manifest.csv"
 
     @cached_property
+    def few(self) -> Path:
+        """The mix with a share of the real training images."""
+        return self.stage(few_real, FEW_SHARE, "few_real", manifest=self.mixed) / "manifest.csv"
+
+    @cached_property
     def counts(self) -> dict[str, int]:
         """Training images by source."""
         rows = read_manifest(self.mixed, tasks=tasks.fields())
@@ -153,7 +168,8 @@ class _Study:
         labels = self.stage(making.soft_label_rows, self.config.soft_labels, "soft_labels", **asked)
         jobs, runs = [], []
         for arm in self.arms:
-            part = self.stage(arm_labels, list(arm.sources), "arm", soft_labels=labels, manifest=self.mixed)
+            rows = self.few if arm.few else self.mixed
+            part = self.stage(arm_labels, list(arm.sources), "arm", soft_labels=labels, manifest=rows)
             for seed in self.config.seeds:
                 training = replace(
                     self.config.train, steps=arm.steps * self.config.train.steps,
@@ -212,9 +228,9 @@ def data(config: DataConfig, *, images: Sequence[Path], out: Path, executor: Exe
     tests = {name: Test(rows=rows, scenes=scenes_of(rows)) for name, rows in loaded.items()}
     found = outcome(study.arms, measured, tests, resamples=config.resamples)
     gap = study.gap()
-    last = {test: folder for arm, seed, test, folder in measured if arm == study.arms[-1] and seed == config.seeds[0]}
+    last = {test: folder for arm, seed, test, folder in measured if (arm.name, seed) == (FULL, config.seeds[0])}
     places = {test: (manifest, last[test]) for test, manifest in study.tests.items()}
-    accuracy, alarms = gap_of(config.domain_gap, model=study.arms[-1].name, measured=places, gap=gap)
+    accuracy, alarms = gap_of(config.domain_gap, model=FULL, measured=places, gap=gap)
     facts: dict[str, Any] = {
         "real": "images" if images else "stand-in: simulated drives of another domain",
         "steps": config.train.steps,

@@ -21,20 +21,33 @@ REAL, PAINT, RENDER = "real", "paint", "render"
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One training set: which sources it takes, and how many times the steps of the others it gets."""
+    """One training set.
+
+    Attributes:
+        name: says what it holds.
+        sources: which sources it takes.
+        steps: how many times the steps of the others it gets.
+        few: takes a tenth of the real images alone.
+        over: the arm that its gain is measured against.
+    """
 
     name: str
     sources: tuple[str, ...]
     steps: int = 1
+    few: bool = False
+    over: str = "real"
 
 
-BASE = "real"
+BASE, FEW = "real", "tenth of real"
+FEW_SHARE = 0.1
 ARMS = (
     Arm(name=BASE, sources=(REAL,)),
     Arm(name="real x2 steps", sources=(REAL,), steps=2),
     Arm(name="real + T2I", sources=(REAL, PAINT)),
     Arm(name="real + render", sources=(REAL, RENDER)),
     Arm(name="all", sources=(REAL, PAINT, RENDER)),
+    Arm(name=FEW, sources=(REAL,), few=True, over=FEW),
+    Arm(name=f"{FEW} + render", sources=(REAL, RENDER), few=True, over=FEW),
 )
 
 
@@ -51,6 +64,28 @@ def stand_in(config: Mapping[str, Any], *, drives: Path, out: Path) -> Path:
             raise InputError(f"study data: no drive fell to {split}; set drives.num_drives or drives.test higher")
         write_manifest(out / f"{split}.csv", here)
     return out
+
+
+def few_real(config: float, *, manifest: Path, out: Path) -> Path:
+    """Write `out/manifest.csv`: the rows of a mix, of its real training images a share alone.
+
+    Args:
+        config: the share; of every label as many images at even distances in order of path, at least one.
+        manifest: the mix.
+        out: gets the file.
+    """
+    rows = read_manifest(manifest, tasks=tasks.fields())
+    images: dict[tuple[str, str], list[str]] = {}
+    for row in sorted(rows, key=lambda row: row.path):
+        if _trains_on_real(row):
+            images.setdefault((row.task, row.label), []).append(row.path)
+    kept = {path for paths in images.values() for path in paths[:: max(1, round(1 / config))]}
+    write_manifest(out / "manifest.csv", [row for row in rows if row.path in kept or not _trains_on_real(row)])
+    return out
+
+
+def _trains_on_real(row: Row) -> bool:
+    return row.split == "train" and source_of(row) == REAL
 
 
 def arm_labels(config: Sequence[str], *, soft_labels: Path, manifest: Path, out: Path) -> Path:

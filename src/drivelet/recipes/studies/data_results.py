@@ -16,7 +16,7 @@ from drivelet.evaluate.metrics import right
 from drivelet.evaluate.predictions import labelled, match, read_predictions
 from drivelet.evaluate.scores import Scores, sample_scores
 from drivelet.evaluate.seeds import accuracy_gain, gain, mean_score
-from drivelet.recipes.studies.data_arms import BASE, Arm
+from drivelet.recipes.studies.data_arms import BASE, FEW, FEW_SHARE, Arm
 from drivelet.report.study import interval_table, measures_plot, write_study
 from drivelet.report.tables import records_table, rich_table
 
@@ -40,7 +40,7 @@ class Test:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came out: a row an arm, its gains over `real` by task, and its slices."""
+    """What came out: a row an arm, its gains by task, and its slices."""
 
     rows: list[dict[str, Any]]
     gains: list[dict[str, Any]]
@@ -62,7 +62,7 @@ def outcome(
     *,
     resamples: int,
 ) -> Outcome:
-    """Score every model on both tests and compare every arm with `real`, paired, over all seeds."""
+    """Score every model on both tests and compare every arm with its base, paired, over all seeds."""
     runs: dict[tuple[str, str], list[_Run]] = {}
     for arm, _, test, folder in measured:
         runs.setdefault((arm.name, test), []).append(_run(folder, tests[test], resamples))
@@ -70,12 +70,13 @@ def outcome(
     for arm in arms:
         row: dict[str, Any] = {"name": arm.name}
         for test in tests:
-            here, base = runs[arm.name, test], runs[BASE, test]
+            here, base = runs[arm.name, test], runs[arm.over, test]
             row[test] = mean_score([run.scores.average for run in here])
             gained = asdict(gain([run.scores.average for run in here], [run.scores.average for run in base]))
-            row[f"gain_{test}"] = {key: 0.0 if arm.name == BASE else gained[key] for key in ("value", "low", "high")}
-            if arm.name != BASE:
-                gains += _gains(arm.name, test, here, base)
+            itself = arm.name == arm.over
+            row[f"gain_{test}"] = {key: 0.0 if itself else gained[key] for key in ("value", "low", "high")}
+            if not itself:
+                gains += _gains(arm, test, here, base)
         rows.append(row)
     slices = [each for test in tests for each in _slices(test, tests[test], arms, runs, resamples)]
     return Outcome(rows=rows, gains=gains, slices=slices)
@@ -89,19 +90,20 @@ def _run(folder: Path, test: Test, resamples: int) -> _Run:
     return _Run(scores=sample_scores(answers, rows, tasks.load(), resamples=resamples), hits=hits)
 
 
-def _gains(arm: str, test: str, here: Sequence[_Run], base: Sequence[_Run]) -> list[dict[str, Any]]:
+def _gains(arm: Arm, test: str, here: Sequence[_Run], base: Sequence[_Run]) -> list[dict[str, Any]]:
     parts = {
         task: ([run.scores.tasks[task] for run in here], [run.scores.tasks[task] for run in base])
         for task in base[0].scores.tasks
     }
     parts["average"] = ([run.scores.average for run in here], [run.scores.average for run in base])
-    return [{"arm": arm, "test": test, "task": name, **asdict(gain(*pair))} for name, pair in parts.items()]
+    told = {"arm": arm.name, "over": arm.over, "test": test}
+    return [{**told, "task": name, **asdict(gain(*pair))} for name, pair in parts.items()]
 
 
 def _slices(
     name: str, test: Test, arms: Sequence[Arm], runs: Mapping[tuple[str, str], Sequence[_Run]], resamples: int
 ) -> list[dict[str, Any]]:
-    """Accuracy of every arm on every long-tail slice, with its paired gain over `real`; empty slices are left out."""
+    """Accuracy of every arm on every long-tail slice, with its paired gain; empty slices are left out."""
     rows = labelled(test.rows)
     belongs = long_tail(rows, test.scenes)
     found = []
@@ -113,7 +115,7 @@ def _slices(
         hits = {arm.name: [[run.hits[p] for p in chosen] for run in runs[arm.name, name]] for arm in arms}
         for arm in arms:
             accuracy = sum(map(sum, hits[arm.name])) / (len(chosen) * len(hits[arm.name]))
-            gained = accuracy_gain(hits[arm.name], hits[BASE], groups, resamples=resamples)
+            gained = accuracy_gain(hits[arm.name], hits[arm.over], groups, resamples=resamples)
             record = {"test": name, "slice": part, "n": len(chosen), "arm": arm.name, "accuracy": accuracy}
             found.append(record | {"gain": gained.value, "low": gained.low, "high": gained.high})
     return found
@@ -149,7 +151,7 @@ def write_outcome(found: Outcome, facts: Mapping[str, Any], *, out: Path) -> Pat
     tables = {
         "Arms": interval_table(found.rows),
         "Images": records_table([{"part": "train", **facts["images"]}, {"part": "test", **facts["test_images"]}]),
-        "Gain over real at equal steps": records_table(gains),
+        "Gain at equal steps": records_table(gains),
         "Long-tail slices": records_table(found.slices),
         "What separates real from rendered images": records_table(facts["domain_gap"]["features"]),
     }
@@ -174,10 +176,17 @@ def sentence(found: Outcome, facts: Mapping[str, Any]) -> str:
         + (f"{len(tasks_won)} task{'s' * (len(tasks_won) > 1)} ({', '.join(tasks_won)})." if tasks_won else "no task."),
         "Against the same base: "
         + "; ".join(
-            f"{name} {_interval(row['gain_real'])}" for name, row in by_name.items() if name not in (BASE, FULL)
+            f"{name} {_interval(row['gain_real'])}"
+            for name, row in by_name.items()
+            if name not in (BASE, FULL) and not name.startswith(FEW)
         )
         + ".",
     ]
+    if (helped := by_name.get(f"{FEW} + render")) is not None:
+        parts.append(
+            f"With {FEW_SHARE:.0%} of the real images ({by_name[FEW]['real']['value']:.3f}) renders add "
+            f"{_interval(helped['gain_real'])}."
+        )
     if facts["real"] != "images":
         parts.append(
             "No --images was given: `real` are simulated drives of another domain, so this says nothing of real roads."
