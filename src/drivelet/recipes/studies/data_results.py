@@ -187,6 +187,11 @@ def sentence(found: Outcome, facts: Mapping[str, Any]) -> str:
             f"With {FEW_SHARE:.0%} of the real images ({by_name[FEW]['real']['value']:.3f}) renders add "
             f"{_interval(helped['gain_real'])}."
         )
+    apart = [each["feature"] for each in facts["domain_gap"]["features"][:3]]
+    parts.append(
+        f"A classifier tells renders from real images with an AUC of {facts['domain_gap']['auc']:.3f}; most apart are "
+        f"{', '.join(apart)}."
+    )
     if facts["real"] != "images":
         parts.append(
             "No --images was given: `real` are simulated drives of another domain, so this says nothing of real roads."

@@ -180,15 +180,21 @@ def _write(study: Mapping[str, Any], tables: Mapping[str, Table], sentence: str,
 
 def _sentence(study: Mapping[str, Any], config: T2iConfig) -> str:
     gain, by_name = study["gain"], {row["name"]: row for row in study["rows"]}
-    first, last = study["rounds"][0], study["rounds"][-1]
+    first, last = (_rejected(study["rounds"], pick(each["round"] for each in study["rounds"])) for pick in (min, max))
     verdict = "beats" if gain["low"] > 0 else "falls behind" if gain["high"] < 0 else "does not beat"
     return (
         f"On {config.test_prompts} fresh prompts for each of {len(config.seeds)} seeds the loop {verdict} its control "
         f"of rendered pictures alone: {_points(gain)} points of consistent pictures (base "
         f"{100 * by_name['base']['consistent']['value']:.1f}%, the loop over it {_points(study['gain_over_base'])}); "
-        f"{100 * first['rejection_rate']:.0f}% of the first round's pictures are rejected and "
-        f"{100 * last['rejection_rate']:.0f}% of the last one's."
+        f"{100 * first:.0f}% of the first round's pictures are rejected and "
+        f"{100 * last:.0f}% of the last one's."
     )
+
+
+def _rejected(rounds: Sequence[Mapping[str, Any]], number: int) -> float:
+    """Return the share of a round's pictures that are rejected, over all seeds."""
+    here = [each for each in rounds if each["round"] == number]
+    return sum(each["rejection_rate"] * each["generated"] for each in here) / sum(each["generated"] for each in here)
 
 
 def _points(gain: Mapping[str, float]) -> str:
