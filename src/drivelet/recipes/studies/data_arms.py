@@ -46,7 +46,7 @@ ARMS = (
     Arm(name="real + T2I", sources=(REAL, PAINT)),
     Arm(name="real + render", sources=(REAL, RENDER)),
     Arm(name="all", sources=(REAL, PAINT, RENDER)),
-    Arm(name=FEW, sources=(REAL,), few=True, over=FEW),
+    Arm(name=FEW, sources=(REAL,), few=True),
     Arm(name=f"{FEW} + render", sources=(REAL, RENDER), few=True, over=FEW),
 )
 

@@ -184,8 +184,8 @@ def sentence(found: Outcome, facts: Mapping[str, Any]) -> str:
     ]
     if (helped := by_name.get(f"{FEW} + render")) is not None:
         parts.append(
-            f"With {FEW_SHARE:.0%} of the real images ({by_name[FEW]['real']['value']:.3f}) renders add "
-            f"{_interval(helped['gain_real'])}."
+            f"{FEW_SHARE:.0%} of the real images alone gain {_interval(by_name[FEW]['gain_real'])}; renders add "
+            f"{_interval(helped['gain_real'])} to these."
         )
     apart = [each["feature"] for each in facts["domain_gap"]["features"][:3]]
     parts.append(
