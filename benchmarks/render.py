@@ -39,7 +39,7 @@ TUNED: Mapping[str, Any] = {
 def main() -> None:
     """Print the rate with and without the workers' start, and the ratios of BlenderProc's settings to ours."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--domain", choices=DOMAINS, default="world")
     parser.add_argument("--blenderproc-frames", type=int, default=4, help="how many of the frames; 0 leaves it out")
