@@ -3,6 +3,7 @@
 Models come from session fixtures: a tiny one with random weights, and the same one overfitted on four pictures.
 """
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 settings.register_profile("drivelet", deadline=None, derandomize=True)
 settings.load_profile("drivelet")
+# A shell that starts the tests in the background has them ignore Ctrl-C; some of them press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
