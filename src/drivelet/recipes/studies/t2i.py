@@ -27,6 +27,7 @@ from drivelet.recipes.studies.t2i_measures import (
     loop_gain,
     measure_painter,
     measure_rows,
+    rejected_share,
 )
 from drivelet.report.plots import rejections_plot
 from drivelet.report.study import interval_table, measures_plot, write_study
@@ -180,7 +181,8 @@ def _write(study: Mapping[str, Any], tables: Mapping[str, Table], sentence: str,
 
 def _sentence(study: Mapping[str, Any], config: T2iConfig) -> str:
     gain, by_name = study["gain"], {row["name"]: row for row in study["rows"]}
-    first, last = (_rejected(study["rounds"], pick(each["round"] for each in study["rounds"])) for pick in (min, max))
+    numbers = [each["round"] for each in study["rounds"]]
+    first, last = (rejected_share(study["rounds"], number) for number in (min(numbers), max(numbers)))
     verdict = "beats" if gain["low"] > 0 else "falls behind" if gain["high"] < 0 else "does not beat"
     return (
         f"On {config.test_prompts} fresh prompts for each of {len(config.seeds)} seeds the loop {verdict} its control "
@@ -189,12 +191,6 @@ def _sentence(study: Mapping[str, Any], config: T2iConfig) -> str:
         f"{100 * first:.0f}% of the first round's pictures are rejected and "
         f"{100 * last:.0f}% of the last one's."
     )
-
-
-def _rejected(rounds: Sequence[Mapping[str, Any]], number: int) -> float:
-    """Return the share of a round's pictures that are rejected, over all seeds."""
-    here = [each for each in rounds if each["round"] == number]
-    return sum(each["rejection_rate"] * each["generated"] for each in here) / sum(each["generated"] for each in here)
 
 
 def _points(gain: Mapping[str, float]) -> str:

@@ -118,3 +118,9 @@ def loop_gain(seeds: Sequence[SeedResult], resamples: int, *, over: str = "contr
         pairs += zip(loop, control, strict=True)
     loops, others = [a for a, _ in pairs], [b for _, b in pairs]
     return paired_difference(loops, others, [""] * len(pairs), resamples=resamples)
+
+
+def rejected_share(rounds: Sequence[Mapping[str, Any]], number: int) -> float:
+    """Return the share of a round's pictures that are rejected, over all seeds."""
+    here = [each for each in rounds if each["round"] == number]
+    return sum(each["rejection_rate"] * each["generated"] for each in here) / sum(each["generated"] for each in here)
