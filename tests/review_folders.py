@@ -54,7 +54,7 @@ def _label(number: int, drive: str, frame: int, field: str) -> dict[str, Any]:
         "drive": drive, "file": f"{drive}.mp4", "frame": frame, "t": frame / 10, "task": field,
         "answer": answers[number % len(answers)], "prob": round(0.5 + 0.4 * ((number * 7) % 10) / 10, 6),
         "accepted": accepted, "reason": "" if accepted else "labelers_disagree",
-        "state": answers[number % len(answers)], "hidden": 0.0,
+        "state": answers[number % len(answers)], "hidden": 0.0, "drive_id": f"id-{drive}",
     }  # fmt: skip
 
 

@@ -97,10 +97,14 @@ def show(recipe: str, settings: Sequence[str]) -> None:
 @SET
 def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
     """Read a drive in any supported format into the drive tables; the original stays untouched."""
+    from drivelet.core.outputs import command as run_command
     from drivelet.drives.ingest import IngestConfig, ingest, ingested
     from drivelet.recipes.settings import apply_settings
+    from drivelet.recipes.steps import place_of
 
-    ingest(apply_settings(IngestConfig(), settings), source=path, out=out)
+    run_command(
+        ingest, apply_settings(IngestConfig(), settings), out=out, inputs={"source": path}, also=place_of(path)
+    )  # fmt: skip
     for folder in ingested(out):
         click.echo(f"{folder}: {(folder / 'drive.json').read_text()}")
 
@@ -310,13 +314,9 @@ def prompts() -> None:
 @SET
 def prompts_optimise(model: Path, data: Path, out: Path, settings: Sequence[str]) -> None:
     """Search the library's edits: proposed on train, accepted on val by an exact test."""
-    from drivelet.prompts.search import OptimiseConfig
-    from drivelet.recipes.making import optimise_prompts
-    from drivelet.recipes.named import data_manifest
-    from drivelet.recipes.settings import apply_settings
+    from drivelet.recipes import named
 
-    config = apply_settings(OptimiseConfig(), settings)
-    click.echo(optimise_prompts(config, student=model, manifest=data_manifest(data), out=out))
+    click.echo(named.optimise(model, data=data, out=out, settings=settings))
 
 
 @prompts.command("show", cls=Examples, example="drivelet prompts show out/prompts")

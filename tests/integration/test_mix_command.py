@@ -56,7 +56,7 @@ def test_a_teacher_checks_the_labels_of_real_images_alone(
     asked: set[str] = set()
 
     def asking(name: str):
-        assert name == "MODEL"
+        assert name == str(tmp_path / "MODEL")
 
         def ask(doubtful):
             asked.update(row.path for row in doubtful)
@@ -67,7 +67,8 @@ def test_a_teacher_checks_the_labels_of_real_images_alone(
 
     monkeypatch.setattr(mixing, "asking", asking)
     out = tmp_path / "out"
-    done(capfd, "mix", real, render, "--out", out, "--teacher", "MODEL", "--set", "real_share=null")
+    (tmp_path / "MODEL").mkdir()
+    done(capfd, "mix", real, render, "--out", out, "--teacher", tmp_path / "MODEL", "--set", "real_share=null")
     kept = read_manifest(out / "manifest.csv", tasks=FIELDS)
     trained = {row.path for row in flipped if row.split == "train"} & asked
     assert asked <= set(truth)
@@ -75,7 +76,7 @@ def test_a_teacher_checks_the_labels_of_real_images_alone(
         left = {line["path"]: line for line in csv.DictReader(stream) if line["stage"] == STAGE}
     assert set(left) == wrong & trained and left
     assert not set(left) & {row.path for row in kept}
-    assert "--teacher MODEL" in (out / "README.md").read_text()
+    assert f"--teacher {tmp_path / 'MODEL'}" in (out / "README.md").read_text()
 
 
 def test_a_model_answers_and_embeds(model: Path, tmp_path: Path, capfd: Capture) -> None:

@@ -16,6 +16,7 @@ class Settings:
     times: int = 2
 
 
+@flow.stage()
 def copied(config: Settings, *, source: Path, out: Path) -> None:
     (out / "text").write_text(source.read_text() * config.times)
 
@@ -28,7 +29,7 @@ def counted(stage: Callable[..., Any]) -> tuple[Callable[..., Any], list[int]]:
         return stage(*args, **kwargs)
 
     call.__module__, call.__qualname__, call.__name__ = stage.__module__, stage.__qualname__, stage.__name__
-    return call, calls
+    return flow.stage()(call), calls
 
 
 @pytest.fixture
@@ -55,10 +56,18 @@ def test_config_input_version_and_name_enter_the_key(tmp_path: Path, source: Pat
     found = [folder(), folder(replace(Settings(), times=3)), folder(name="again")]
     source.write_text("b")
     found.append(folder())
-    copied.stage_version = 2  # type: ignore[attr-defined]
+    found.append(folder(also={"place": "here"}))
+    flow.stage(2)(copied)
     found.append(folder())
-    del copied.stage_version  # type: ignore[attr-defined]
+    flow.stage(2, parts=(flow.stage(7)(lambda: None),))(copied)
+    found.append(folder())
+    flow.stage()(copied)
     assert len(set(found)) == len(found)
+
+
+def test_a_function_that_is_no_stage_is_not_run(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="no stage; declare it"):
+        flow.run(lambda config, *, out: None, {}, store=tmp_path, inputs={})
 
 
 def test_a_path_is_known_by_content_and_not_by_place(tmp_path: Path, source: Path) -> None:
@@ -88,6 +97,7 @@ def test_a_stage_is_known_downstream_by_its_key(tmp_path: Path, source: Path) ->
 def test_a_broken_stage_leaves_no_manifest_and_runs_again(tmp_path: Path, source: Path) -> None:
     broken = [True]
 
+    @flow.stage()
     def fragile(config: Settings, *, source: Path, out: Path) -> None:
         (out / "part").write_text("kept")
         if broken:
@@ -106,6 +116,7 @@ def test_a_broken_stage_leaves_no_manifest_and_runs_again(tmp_path: Path, source
 def test_the_manifest_is_written_last_and_says_what_made_it(tmp_path: Path, source: Path) -> None:
     seen: list[bool] = []
 
+    @flow.stage()
     def watched(config: Settings, *, source: Path, out: Path) -> None:
         (out / "text").write_text("x")
         seen.append((out / flow.MANIFEST).exists())
@@ -121,6 +132,7 @@ def test_the_manifest_is_written_last_and_says_what_made_it(tmp_path: Path, sour
 
 
 def test_helpers_do_not_enter_the_key(tmp_path: Path) -> None:
+    @flow.stage()
     def helped(config: dict[str, int], *, helper: Any, out: Path) -> None:
         (out / "text").write_text(str(helper))
 

@@ -72,6 +72,7 @@ def test_every_frame_and_field_has_a_line_with_the_promised_keys(tmp_path):
         "reason",
         "state",
         "hidden",
+        "drive_id",
     ]
     lamp = [line for line in lines if line["task"] == "traffic_light.state"]
     assert all(line["answer"] == "red" and line["accepted"] and line["prob"] > 0.9 for line in lamp)

@@ -163,7 +163,7 @@ def test_workers_find_the_images_that_all_calibrate_on_already_paid(tmp_path, mo
     with ChatServer() as server, pytest.raises(Reached, match="2"):
         teacher = [Teacher(Endpoint(model="m", base_url=server.url))]
         label_drives(
-            LabelConfig(), drives=drives, teacher=teacher, calibrated_on=[], gold=gold, executor=Executor(),
+            LabelConfig(), drives=drives, teacher=teacher, gold=gold, executor=Executor(),
             out=tmp_path / "out",
         )  # fmt: skip
     assert len(server.seen) == len(gold) * len(FIELDS) and (tmp_path / "out" / "answers.sqlite").is_file()

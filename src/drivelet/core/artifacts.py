@@ -159,6 +159,7 @@ class PseudoLabel:
         answer: what the frame shows.
         state: what holds, whether or not the frame shows it: the light behind a truck, the limit in force.
         hidden: probability that the thing is there and out of sight.
+        drive_id: what the drive is known by (`core.identity.drive_id`); `drive` is what it is called.
     """
 
     drive: str
@@ -172,6 +173,7 @@ class PseudoLabel:
     reason: str
     state: str = ""
     hidden: float = 0.0
+    drive_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

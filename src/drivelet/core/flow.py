@@ -1,73 +1,161 @@
 """The store: a stage runs once for its name, version, config and inputs; its folder is found again by that key."""
 
-import hashlib
-import json
+import os
 import resource
+import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
+from drivelet.core.files import flush_to_disk, read_json, write_json
+from drivelet.core.identity import (
+    MANIFEST,
+    check_unchanged,
+    digest_file,
+    digest_of,
+    digest_text,
+    files_of,
+    identify,
+    plain,
+    read_stage,
+)
+from drivelet.core.locks import hold
+from drivelet.core.machine import hardware, package_versions
 from drivelet.core.progress import say
 
-T = TypeVar("T")
+__all__ = [
+    "LOCKS", "MANIFEST", "Version", "chunks_on_disk", "describe", "digest_file", "digest_of", "digest_text", "identify",
+    "is_complete", "peak_rss_mb", "plain", "read_json", "run", "stage", "version_of", "write_json",
+]  # fmt: skip
 
-MANIFEST = "manifest.json"
-PACKAGES = ("drivelet", "numpy", "torch", "transformers", "peft", "diffusers", "compressed-tensors", "pylance")
-WHOLE_DIGEST_LIMIT = 256 * 2**20
+T = TypeVar("T")
+Stage = TypeVar("Stage", bound=Callable[..., Any])
+
+LOCKS = ".locks"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a stage's results are known to follow from: its own version, and the versioned functions that it calls."""
+
+    number: int
+    parts: tuple[Callable[..., Any], ...] = ()
+
+
+def stage(version: int = 1, *, parts: tuple[Callable[..., Any], ...] = ()) -> Callable[[Stage], Stage]:
+    """Declare a function as a stage, or as a versioned part of stages.
+
+    Args:
+        version: raise it with every change of the code that changes what is written.
+        parts: the versioned functions that this one calls, directly or through others; their versions enter the key.
+    """
+
+    def declare(function: Stage) -> Stage:
+        function.stage_version = Version(version, parts)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def version_of(function: Callable[..., Any]) -> dict[str, int]:
+    """Return the version of a stage and of all its parts by their full names.
+
+    Raises:
+        TypeError: the function was never declared as a stage: then nobody could tell old results from new ones.
+    """
+    declared = getattr(function, "stage_version", None)
+    if not isinstance(declared, Version):
+        raise TypeError(f"{function.__module__}.{function.__qualname__}: no stage; declare it with flow.stage")
+    found = {f"{function.__module__}.{function.__qualname__}": declared.number}
+    for part in declared.parts:
+        found |= version_of(part)
+    return found
 
 
 def run(
-    stage: Callable[..., Any],
+    function: Callable[..., Any],
     config: Any,
     *,
     store: Path,
     inputs: Mapping[str, Any],
+    also: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Path:
-    """Run `stage(config, **inputs, **context, out=folder)` unless its folder is already complete; return the folder.
+    """Run `function(config, **inputs, **context, out=folder)` unless its folder is already complete; return the folder.
+
+    Two processes that ask for the same stage of the same store wait for each other.
 
     Args:
-        stage: a plain function that writes only to `out`; an attribute `stage_version` on it enters the key.
+        function: a plain function, declared with `stage`, that writes only to `out`.
         config: a frozen dataclass of JSON-able values.
         store: where the folders lie, one a key.
         inputs: what the result depends on: paths (known by their own stage's key or by content), numbers, text.
-        context: helpers that follow from the inputs (open models, functions); they do not enter the key.
+        also: what else it depends on and the function is not given: where its files lie, what `context` was made from.
+        context: helpers that follow from `inputs` and `also` (open models, functions); they do not enter the key.
         name: folder name, where one stage runs in several roles; the function's name otherwise.
+
+    Raises:
+        InputError: the folder is complete and was changed since; or as the stage does.
     """
-    name = name or stage.__name__
+    name = name or function.__name__
+    described = describe(function, config, {**inputs, **(also or {})})
+    out = store / f"{name}-{described['key'][:12]}"
+    with hold(store / LOCKS / out.name, what=str(out)):
+        if _is_reusable(out):
+            say(f"[dim]{name}: done before[/dim]")
+            return out
+        out.mkdir(parents=True, exist_ok=True)
+        say(f"[bold]{name}[/bold] ...")
+        started = time.perf_counter()
+        function(config, **inputs, **(context or {}), out=out)
+        seconds = time.perf_counter() - started
+        _complete(out, described, seconds)
+    say(f"{name}: {seconds:.1f} s")
+    return out
+
+
+def describe(function: Callable[..., Any], config: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a stage's result is known by, with its `key`."""
     described = {
-        "stage": f"{stage.__module__}.{stage.__qualname__}",
-        "version": getattr(stage, "stage_version", 1),
+        "stage": f"{function.__module__}.{function.__qualname__}",
+        "version": version_of(function),
         "config": plain(config),
         "inputs": {key: identify(value) for key, value in inputs.items()},
     }
-    key = digest_text(json.dumps(described, sort_keys=True))
-    out = store / f"{name}-{key[:12]}"
-    if (out / MANIFEST).is_file():
-        say(f"[dim]{name}: done before[/dim]")
-        return out
-    out.mkdir(parents=True, exist_ok=True)
-    say(f"[bold]{name}[/bold] ...")
-    started = time.perf_counter()
-    stage(config, **inputs, **(context or {}), out=out)
-    seconds = time.perf_counter() - started
+    return {"key": digest_of(described), **described}
+
+
+def _is_reusable(out: Path) -> bool:
+    """Whether the folder is complete, as its manifest says, and the paths inside it still lead somewhere."""
+    known = read_stage(out)
+    if known is None:
+        return False
+    if (store := known.get("store")) != str(out.parent.absolute()) and not Path(str(store)).is_dir():
+        say(f"{out.name}: made where nothing is now ({store}); made anew")
+        shutil.rmtree(out)
+        return False
+    check_unchanged(out, known["digests"])
+    return True
+
+
+def _complete(out: Path, described: Mapping[str, Any], seconds: float) -> None:
+    """Write the manifest once everything that it speaks of is on the disk."""
+    flush_to_disk(out)
     write_json(
         out / MANIFEST,
         {
-            "key": key,
             **described,
+            "store": str(out.parent.absolute()),
             "packages": package_versions(),
-            "digests": {str(path.relative_to(out)): digest_file(path) for path in _files(out)},
+            "hardware": hardware(),
+            "digests": {os.path.relpath(path, out): digest_file(path) for path in files_of(out)},
             "seconds": round(seconds, 2),
             "peak_rss_mb": round(peak_rss_mb(), 1),
         },
     )
-    say(f"{name}: {seconds:.1f} s")
-    return out
 
 
 def is_complete(folder: Path) -> bool:
@@ -75,93 +163,23 @@ def is_complete(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def plain(value: Any) -> Any:
-    """Return dataclasses, paths and tuples as plain JSON data."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {"type": type(value).__name__, **{k: plain(v) for k, v in asdict(value).items()}}
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        items = [plain(v) for v in cast("Iterable[Any]", value)]
-        return sorted(items) if isinstance(value, (set, frozenset)) else items
-    return str(value) if isinstance(value, Path) else value
+def chunks_on_disk(
+    folder: Path, items: Sequence[T], work: Callable[[Sequence[T]], Any], *, size: int, known_by: Any = None
+) -> Iterator[Any]:
+    """Yield `work(chunk)` for consecutive chunks, each kept as a JSON file, so that a second call goes on.
 
-
-def identify(value: Any) -> Any:
-    """Return what an input is known by: a finished stage's key, a file's or folder's content, or the value itself."""
-    if isinstance(value, Path):
-        return _identify_path(value)
-    if isinstance(value, (list, tuple)):
-        return [identify(item) for item in cast("Sequence[Any]", value)]
-    if isinstance(value, Mapping):
-        return {str(k): identify(v) for k, v in cast("Mapping[Any, Any]", value).items()}
-    return plain(value)
-
-
-def _identify_path(path: Path) -> str:
-    """A path inside a finished stage's folder is known by that stage's key and its place there."""
-    for folder in (path, *path.parents):
-        manifest = folder / MANIFEST
-        if manifest.is_file():
-            known = json.loads(manifest.read_text())
-            if isinstance(known, dict) and "key" in known:
-                return f"{known['key']}:{path.relative_to(folder)}"
-    if path.is_file():
-        return digest_file(path)
-    if path.is_dir():
-        return digest_text("\n".join(f"{file.relative_to(path)} {digest_file(file)}" for file in _files(path)))
-    return str(path)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes; of size and modification time where it is larger than 256 MiB."""
-    stat = path.stat()
-    if stat.st_size > WHOLE_DIGEST_LIMIT:
-        return digest_text(f"{stat.st_size} {stat.st_mtime_ns}")
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def digest_text(text: str) -> str:
-    """Return the SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a crash leaves the old file or the new one, never half of either."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n")
-    partial.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text())
-
-
-def chunks_on_disk(folder: Path, items: Sequence[T], work: Callable[[Sequence[T]], Any], *, size: int) -> Iterator[Any]:
-    """Yield `work(chunk)` for consecutive chunks, each kept as a JSON file, so that a second call goes on."""
+    A file is used again for the very items, and the very `known_by` (what else the work depends on), that it was made
+    for.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(items), size)):
-        path = folder / f"{number:06d}.json"
-        if not path.is_file():
-            write_json(path, work(items[start : start + size]))
-        yield read_json(path)
-
-
-def package_versions() -> dict[str, str]:
-    """Return the installed versions of the packages that results depend on."""
-    found: dict[str, str] = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        path, chunk = folder / f"{number:06d}.json", items[start : start + size]
+        key = digest_of([known_by, list(chunk)])
+        kept: Any = read_json(path) if path.is_file() else None
+        if kept is None or kept["key"] != key:
+            write_json(path, {"key": key, "found": work(chunk)})
+            kept = read_json(path)
+        yield kept["found"]
 
 
 def peak_rss_mb() -> float:

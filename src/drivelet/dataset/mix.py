@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, check_groups, write_manifest
@@ -61,6 +62,7 @@ class MixConfig:
     label_errors: LabelErrorConfig = field(default_factory=LabelErrorConfig)
 
 
+@flow.stage(3)
 def mix(
     config: MixConfig,
     *,
@@ -120,9 +122,6 @@ def mix(
         options=options,
     )  # fmt: skip
     return out / "manifest.csv"
-
-
-mix.stage_version = 2
 
 
 def _read(

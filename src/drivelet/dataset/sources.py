@@ -1,6 +1,7 @@
 """What `mix` can take in: manifests, render and paint folders, and labelled drives."""
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.errors import InputError
+from drivelet.core.identity import drive_id, split_part
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.dataset.clean import Rejection
 
@@ -92,16 +94,19 @@ def _manifest(path: Path, position: int, fields: Mapping[str, Field]) -> Source:
 def _drives(path: Path, fields: Mapping[str, Field], frames: Path, min_prob: float) -> Source:
     candidates: list[Candidate] = []
     rejected: list[Rejection] = []
+    marks: dict[str, str] = {}
     for record in _lines(path):
         file = str(path.parent / record["file"])
+        if file not in marks:
+            marks[file] = _recording(path, file, record.get("drive_id") or "")
         if record["task"] not in fields:
             raise InputError(f"{path}: task {record['task']!r} is none of {', '.join(fields)}")
         row = Row(
-            path=str(frames / _frame_name(record["drive"], file, record["frame"])),
+            path=str(frames / _frame_name(record["drive"], marks[file], record["frame"])),
             task=record["task"],
             label=record["answer"],
             split="train",
-            group=f"drive:{record['drive']}",
+            group=f"drive:{record['drive']}-{marks[file]}",
             trust="high" if record.get("review") else "pseudo",
             source="drive",
             weight=1.0 if record.get("review") else min(1.0, max(1e-6, float(record["prob"]))),
@@ -137,8 +142,18 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def _frame_name(drive: str, file: str, frame: int) -> str:
-    mark = blake2b(Path(file).name.encode(), digest_size=3).hexdigest()
+def _recording(labels: Path, file: str, known: str) -> str:
+    """Return what tells a recording from others of its name: its id, or its place where labels bear no id.
+
+    Raises:
+        InputError: it is not the recording that was labelled.
+    """
+    if known and split_part(file)[0].exists() and drive_id(file) != known:
+        raise InputError(f"{file}: its content changed after it was labelled; ingest and label it again ({labels})")
+    return known[:8] if known else blake2b(os.path.realpath(file).encode(), digest_size=4).hexdigest()
+
+
+def _frame_name(drive: str, mark: str, frame: int) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', drive)}-{mark}-{int(frame):06d}.jpg"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.boxes import FORMS, Box, read_boxes
 from drivelet.core.images import read_image
@@ -33,6 +34,7 @@ class ZoomConfig:
     seed: int = 0
 
 
+@flow.stage()
 def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out: Path) -> Path:
     """Write `out/manifest.csv`: every row of `manifest`, and close-ups of train rows about exactly one box.
 

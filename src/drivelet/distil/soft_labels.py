@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
+from drivelet.core import flow
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.flow import digest_file, digest_text, write_json
@@ -47,6 +48,7 @@ class Example:
     weight: float = 1.0
 
 
+@flow.stage()
 def cache_soft_labels(
     config: SoftLabelConfig, *, teacher: Path, examples: Sequence[Example], out: Path, loaded: Loaded | None = None
 ) -> Path:

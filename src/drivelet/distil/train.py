@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json, write_json
 from drivelet.core.images import read_image
@@ -57,6 +58,7 @@ class DistilConfig:
     seed: int = 0
 
 
+@flow.stage()
 def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path) -> Path:
     """Train adapters on `soft_labels` (a folder of `cache_soft_labels`), merge them, and save the model in `out/model`.
 

@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from drivelet.core import flow
 from drivelet.core.artifacts import EgoMotion, EgoStep, Frame
 from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json, write_json
+from drivelet.core.identity import drive_id
 from drivelet.core.progress import say, track
 from drivelet.core.tables import append_table, chunked, write_table
 from drivelet.drives.clock import ClockConfig
@@ -68,6 +70,7 @@ class Scan:
     suspect: int
 
 
+@flow.stage(2)
 def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     """Write `frames.lance` (columns of `Frame`), `sensors.lance` and `drive.json` for the drive at `source`.
 
@@ -97,9 +100,6 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
         write_json(out / "refused.json", {name: str(error) for name, error in refused.items()})
     _say_assumed([out / drive.name for drive in drives if drive.name not in refused])
     return out
-
-
-ingest.stage_version = 2
 
 
 def _say_assumed(folders: Sequence[Path]) -> None:
@@ -238,6 +238,7 @@ def summarise(drive: DriveSource, recording: Recording, scan: Scan, sensors: Cho
     span = times[-1] - times[0]
     return {
         "drive": drive.name,
+        "drive_id": drive_id(recording.file),
         "source": f"{drive.file.name}#{drive.part}" if drive.part else drive.file.name,
         "file": recording.file,
         "kind": drive.kind,

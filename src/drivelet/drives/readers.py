@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from drivelet.core.errors import InputError
+from drivelet.core.identity import split_part
 from drivelet.drives import bdd100k, comma2k19, images, kitti, mcap, nuscenes, rosbag, video
 from drivelet.drives.reading import Pictures, Reader
 
@@ -30,13 +31,3 @@ def open_pictures(file: Path | str, *, fps: float) -> Pictures:
         raise InputError(f"{path}: no such {what}; correct the path")
     found = next((reader for reader in READERS if reader.owns(path, part)), video.READER)
     return found.pictures(path, part, fps)
-
-
-def split_part(file: str) -> tuple[Path, str]:
-    """Split `path#part` at the first `#` before which a path exists."""
-    place = file.find("#")
-    while place >= 0 and not Path(file).exists():
-        if Path(file[:place]).exists():
-            return Path(file[:place]), file[place + 1 :]
-        place = file.find("#", place + 1)
-    return Path(file), ""

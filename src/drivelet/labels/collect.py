@@ -1,13 +1,12 @@
 """Asking: the votes of all labelers and the boxes of all detectors on a drive's frames, kept chunk by chunk."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from drivelet.core.artifacts import Field, ImageArray, Vote
-from drivelet.core.flow import chunks_on_disk, digest_text, plain
+from drivelet.core.flow import chunks_on_disk
 from drivelet.core.ports import Detector, Labeler
 from drivelet.core.progress import track
 
@@ -29,10 +28,8 @@ def collect(
 
     Finished chunks lie beneath `out` and are read back instead of asked again.
     """
-    # Chunks of another drive, rate or set of labelers in the same folder must not be taken for these.
     speakers = [(labeler.name, labeler.family) for labeler in labelers]
-    identity = [[(f["file"], f["frame"]) for f in frames], speakers, [d.name for d in detectors], sorted(fields)]
-    folder = out / digest_text(json.dumps([plain(identity), chunk]))[:12]
+    asked = [speakers, [detector.name for detector in detectors], sorted(fields)]
 
     def work(part: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         drive = part[0]["drive"]
@@ -43,7 +40,7 @@ def collect(
             boxes += _seen(detectors, image, drive=drive, frame=index)
         return {"votes": votes, "boxes": boxes}
 
-    found = chunks_on_disk(folder, frames, work, size=chunk)
+    found = chunks_on_disk(out, frames, work, size=chunk, known_by=asked)
     parts = list(track(found, total=-(-len(frames) // chunk), what=f"label {frames[0]['drive']}"))
     return [Vote(**row) for part in parts for row in part["votes"]], [row for part in parts for row in part["boxes"]]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from drivelet.core import flow
 from drivelet.core.artifacts import UNKNOWN, EgoMotion, EgoStep, Field, PseudoLabel, Vote
 from drivelet.core.ego import thin
 from drivelet.core.errors import InputError
@@ -62,6 +63,7 @@ class Decided:
     drift: dict[str, dict[str, Any]]
 
 
+@flow.stage(3)
 def label_drive(
     config: LabelConfig,
     *,
@@ -71,6 +73,7 @@ def label_drive(
     fields: Mapping[str, Field],
     calibration: Calibration | None,
     read_frames: ReadFrames,
+    shown_as: str = "",
     out: Path,
 ) -> Path:
     """Label an ingested drive: votes, boxes and labels as tables, `labels.jsonl`, `summary.json`, `calibration.json`.
@@ -82,16 +85,18 @@ def label_drive(
         fields: what to label; every frame gets a line for each of them.
         calibration: corrections of the labelers; None takes votes as they are.
         read_frames: reads frames of the source file.
+        shown_as: what the drive is called in the tables; what ingestion called it where empty.
 
     Votes are kept in chunks beneath `out/chunks`: after a crash the same call goes on at the first missing one.
     """
-    rows = sorted(read_rows(drive / "frames.lance"), key=lambda row: row["t"])
+    described = read_json(drive / "drive.json") if (drive / "drive.json").is_file() else {}
+    known = {"drive_id": described.get("drive_id", ""), **({"drive": shown_as} if shown_as else {})}
+    rows = [{**row, **known} for row in sorted(read_rows(drive / "frames.lance"), key=lambda row: row["t"])]
     frames = selected(rows, config.hz)
     if not frames:
         raise InputError(f"{drive}: the drive has no frames; run `drivelet ingest` on the source again")
     out.mkdir(parents=True, exist_ok=True)
     votes, boxes = collect(frames, labelers, detectors, fields, read_frames, chunk=config.chunk, out=out / "chunks")
-    described = read_json(drive / "drive.json") if (drive / "drive.json").is_file() else {}
     spatial = placed(config.spatial, frames, boxes, motion_over(rows, frames, described), described)
     reasons = place_reasons(spatial.rows)
     found = decide(config, frames, votes, fields, calibration or Calibration(), reasons)
@@ -106,9 +111,6 @@ def label_drive(
     }
     write_json(out / "summary.json", summary)
     return out
-
-
-label_drive.stage_version = 2
 
 
 def selected(rows: Sequence[dict[str, Any]], hz: float) -> list[dict[str, Any]]:
@@ -251,4 +253,5 @@ def _label(
         reason=reason,
         state=spec.choices[int(track.meant_FC[place].argmax())] if known else UNKNOWN,
         hidden=round(float(track.hidden_F[place]), 6),
+        drive_id=frame.get("drive_id", ""),
     )

@@ -36,6 +36,7 @@ LABELS = pa.schema(
         ("reason", pa.string()),
         ("state", pa.string()),
         ("hidden", pa.float64()),
+        ("drive_id", pa.string()),
     ]
 )
 BOXES = pa.schema(

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from drivelet.core.artifacts import ImageArray, Question
+from drivelet.core.identity import identify_path
 from drivelet.core.ports import VisionLanguageModel
 from drivelet.core.progress import track
 from drivelet.core.tables import chunked
@@ -69,7 +70,7 @@ class Asker:
         return [self._known[key] for key in keys]
 
     def _key(self, path: str, question: Question) -> str:
-        content = "\x1f".join([self._model.name, path, question.text, *question.choices])
+        content = "\x1f".join([self._model.name, path, identify_path(Path(path)), question.text, *question.choices])
         return blake2b(content.encode(), digest_size=12).hexdigest()
 
     def _remember(self, fresh: Mapping[str, Answer]) -> None:

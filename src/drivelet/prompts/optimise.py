@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray, Prompt
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row
@@ -19,6 +20,7 @@ from drivelet.prompts.search import OptimiseConfig, Search, flat, requests_of, r
 from drivelet.prompts.signals import image_signals
 
 
+@flow.stage()
 def optimise(
     config: OptimiseConfig,
     *,

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageTextToText
 
+from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.progress import track
 from drivelet.quantise.answers import Batch, answer_log_probs, compare
@@ -143,6 +144,7 @@ def weight_megabytes(model: nn.Module) -> float:
     return sum(_bytes(parameter) for parameter in model.parameters()) / 1e6
 
 
+@flow.stage()
 def quantise(
     config: AwqConfig, *, model_path: Path, batches: Iterable[Batch], out: Path, model: Any | None = None
 ) -> Path:

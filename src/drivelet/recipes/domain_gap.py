@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from drivelet import tasks
+from drivelet.core import flow
 from drivelet.core.flow import write_json
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest
@@ -33,6 +34,7 @@ class DomainGapConfig:
     seed: int = 0
 
 
+@flow.stage()
 def measure_gap(config: DomainGapConfig, *, real: Path, synthetic: Path, embedder: Path, out: Path) -> Path:
     """Compare the images of two manifests as a stage; write `out/gap.json`.
 

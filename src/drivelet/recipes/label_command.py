@@ -1,6 +1,8 @@
 """The command `label`: drives given raw or ingested, labelled; what came of it, printed."""
 
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -8,7 +10,7 @@ from rich.console import Console
 from drivelet import tasks
 from drivelet.adapters.chat_settings import Limits
 from drivelet.adapters.rerun import require
-from drivelet.core import flow
+from drivelet.core import flow, outputs
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
@@ -19,7 +21,7 @@ from drivelet.recipes.labelling import known_by, label_counts, label_drives, lab
 from drivelet.recipes.recording import record_labels
 from drivelet.recipes.reviewing import reapply_reviews
 from drivelet.recipes.settings import apply_settings, mini
-from drivelet.recipes.steps import sample_rows
+from drivelet.recipes.steps import place_of, sample_rows
 from drivelet.recipes.teachers import Remote, Teacher, open_teachers, read_teacher
 from drivelet.report.labelers import write_labelers, yield_plot
 from drivelet.report.tables import records_table, rich_table
@@ -53,15 +55,13 @@ def label_command(
     if gold:
         rows = [row for row in read_manifest(gold, tasks=tasks.fields()) if row.split != "test"]
     known = sample_rows(rows, 40, seed=0)
-    ready = [
-        drive
-        if _is_ingested(drive)
-        else ingest(IngestConfig(), source=drive, out=out / "ingested" / f"{number:03d}-{drive.stem}")
-        for number, drive in enumerate(drives)
-    ]
-    label_drives(
-        config, drives=ready, teacher=known_teachers, calibrated_on=known_by(known),
-        gold=known, executor=executor, limits=remote.limits, out=out,
+    ready = _ingested_first(drives, out)
+    # Paid answers are known by what was asked: they outlive a change of settings.
+    limits = replace(remote.limits, answers=remote.limits.answers or str(out / "answers.sqlite"))
+    outputs.command(
+        label_drives, config, out=out, inputs={"drives": ready, "teacher": known_teachers},
+        also={"gold": known_by(known), "shown_as": [_name_of(teacher) for teacher in known_teachers]},
+        context={"gold": known, "executor": executor, "limits": limits},
     )  # fmt: skip
     if stand := reapply_reviews(out):
         say(f"{stand} decisions of reviewers hold")
@@ -77,7 +77,26 @@ def label_command(
     cost = flow.read_json(out / "cost.json")
     say(f"{cost['frames']} frames, {cost['fps']} frames/s, peak memory {cost['peak_rss_mb']} MB a process")
     if known_frames:
-        _print_check(config, out, known_frames, known_teachers, remote.limits, size=_picture_size(ready))
+        _print_check(config, out, known_frames, known_teachers, limits, size=_picture_size(ready))
+
+
+def _ingested_first(drives: Sequence[Path], out: Path) -> list[Path]:
+    """Return the ingested form of every drive; raw ones are ingested into `out/ingested`."""
+    raw = [drive for drive in drives if not _is_ingested(drive)]
+    names = {drive: f"{number:03d}-{drive.stem}" for number, drive in enumerate(drives) if drive in raw}
+    for stale in (out / "ingested").glob(f"*/{outputs.RUN}"):
+        if stale.parent.name not in names.values():
+            shutil.rmtree(stale.parent)
+    for drive, name in names.items():
+        stage = flow.run(
+            ingest, IngestConfig(), store=out / outputs.STAGES, inputs={"source": drive}, also=place_of(drive)
+        )  # fmt: skip
+        outputs.publish(stage, out / "ingested" / name)
+    return [out / "ingested" / names[drive] if drive in names else drive for drive in drives]
+
+
+def _name_of(teacher: Teacher) -> str:
+    return teacher.where.name if isinstance(teacher.where, Path) else teacher.where.model
 
 
 def _print_alarms(out: Path) -> None:
@@ -99,7 +118,7 @@ def _print_check(
     size: tuple[int, int],
 ) -> None:  # fmt: skip
     """Print how right the labels of hand-checked frames are, beside single frames, majority and blind."""
-    with open_teachers(teachers, limits=limits, answers=Path(limits.answers or out / "answers.sqlite")) as opened:
+    with open_teachers(teachers, limits=limits, answers=Path(limits.answers)) as opened:
         blind = blind_votes(labelers(opened), size)
     records = check(config, labelled=out, gold=gold, blind=blind)
     (out / "yield.png").write_bytes(yield_plot(records))

@@ -1,7 +1,7 @@
 """Labelling drives: which labelers speak, what calibrates them, and one folder of labels for all drives."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -73,12 +73,12 @@ def known_by(gold: Sequence[Row]) -> list[Known]:
     return [(Path(row.path), row.task, row.label) for row in gold]
 
 
+@flow.stage(2, parts=(label_drive,))
 def label_drives(
     config: LabelConfig,
     *,
     drives: Path | Sequence[Path],
     teacher: Path | Sequence[Teacher],
-    calibrated_on: Sequence[Known],
     gold: Sequence[Row],
     executor: Executor,
     limits: Limits | None = None,
@@ -87,8 +87,8 @@ def label_drives(
     """Label every ingested drive at or beneath `drives`: a folder each in `out/drives`, and `out` joins them.
 
     The drives are dealt to the executor's workers; each loads and calibrates its own labelers. A drive of sensors alone
-    is left out. Of the teachers, folders enter the stage's key by content and endpoints by how they are asked; `limits`
-    of endpoints change no answer.
+    is left out. Of the teachers, folders enter the stage's key by content and endpoints by how they are asked; `gold`
+    enters it by `known_by`, and `limits` of endpoints change no answer.
 
     Raises:
         InputError: no drive has pictures.
@@ -97,9 +97,12 @@ def label_drives(
     found = [drive for root in roots for drive in ingested(root) if _has_pictures(drive)]
     if not found:
         raise InputError(f"{roots[0]}: no drive with pictures; give one with a video or images")
-    jobs = [(drive, out / "drives" / f"{number:03d}-{drive.name}") for number, drive in enumerate(found)]
+    jobs = [
+        (drive, name, out / "drives" / f"{number:03d}-{drive.name}")
+        for number, (drive, name) in enumerate(zip(found, shown_names(found), strict=True))
+    ]
     parts = [jobs[start :: executor.workers] for start in range(min(executor.workers, len(jobs)))]
-    say(f"calibrated on {len(calibrated_on)} hand-checked rows")
+    say(f"calibrated on {len(gold)} hand-checked rows")
     teachers = [Teacher(teacher)] if isinstance(teacher, Path) else list(teacher)
     limits = limits or Limits()
     answers = Path(limits.answers or out / "answers.sqlite")
@@ -113,11 +116,22 @@ def label_drives(
     started = time.perf_counter()
     peaks = executor.map(partial(_label_part, config, opened, gold), parts)
     seconds = time.perf_counter() - started
-    join_labels([folder for _, folder in jobs], out=out)
+    join_labels([folder for *_, folder in jobs], out=out)
     frames = flow.read_json(out / "summary.json")["frames"]
     cost = {"frames": frames, "seconds": round(seconds, 2), "fps": round(frames / seconds, 3)}
     flow.write_json(out / "cost.json", {**cost, "peak_rss_mb": round(max(peaks), 1)})
     return out
+
+
+def shown_names(drives: Sequence[Path]) -> list[str]:
+    """Return what ingested drives are called in tables: of two recordings of one name each bears a part of its id."""
+    told = [flow.read_json(drive / "drive.json") for drive in drives]
+    ids = {(each["drive"], each.get("drive_id", "")) for each in told}
+    names = Counter(name for name, _ in ids)
+    return [
+        f"{each['drive']}~{each.get('drive_id', '')[:6]}" if names[each["drive"]] > 1 else each["drive"]
+        for each in told
+    ]  # fmt: skip
 
 
 def _has_pictures(drive: Path) -> bool:
@@ -128,17 +142,17 @@ def _label_part(
     config: LabelConfig,
     opened: Callable[[], AbstractContextManager[list[Labeler]]],
     gold: Sequence[Row],
-    jobs: Sequence[tuple[Path, Path]],
+    jobs: Sequence[tuple[Path, str, Path]],
 ) -> float:
-    """Label some drives, one (ingested drive, folder to write) after the other; return the process's peak memory."""
+    """Label some drives, one (ingested drive, its name, folder to write) after the other; return the peak memory."""
     with opened() as teachers:
         speakers = labelers(teachers)
         boxes = [speaker for speaker in speakers if isinstance(speaker, ColourLabeler)]
         calibration = calibrated(speakers, gold)
-        for drive, folder in jobs:
+        for drive, name, folder in jobs:
             label_drive(
                 config, drive=drive, labelers=speakers, detectors=boxes, fields=tasks.fields(), calibration=calibration,
-                read_frames=lambda file, frames: ahead(frames_at(file, frames), speakers), out=folder,
+                read_frames=lambda file, frames: ahead(frames_at(file, frames), speakers), shown_as=name, out=folder,
             )  # fmt: skip
     return flow.peak_rss_mb()
 

@@ -11,6 +11,7 @@ from drivelet.core import flow
 from drivelet.core.artifacts import Field
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row
+from drivelet.core.outputs import STAGES, described
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed
@@ -41,11 +42,14 @@ class Loop:
         config: Any,
         name: str,
         context: Mapping[str, Any] | None = None,
+        also: Mapping[str, Any] | None = None,
         **inputs: Any,
     ) -> Path:
         """Run one stage in this run's store."""
         config = self._seeded(config, name)
-        return flow.run(function, config, store=self.out / "stages", inputs=inputs, context=context, name=name)
+        return flow.run(
+            function, config, store=self.out / STAGES, inputs=inputs, also=also, context=context, name=name
+        )  # fmt: skip
 
     def _seeded(self, config: Any, name: str) -> Any:
         """Give a configuration without a seed the one that follows from the run's."""
@@ -60,14 +64,14 @@ class Loop:
         """Training renders."""
         from drivelet.synth.render import render_frames
 
-        return self.stage(render_frames, self.config.world, "world", {"gold": tasks.gold})
+        return self.stage(render_frames, self.config.world, "world", steps.GOLD, steps.GOLD_VERSION)
 
     @cached_property
     def rendered_test(self) -> Path:
         """Held-out renders."""
         from drivelet.synth.render import render_frames
 
-        return self.stage(render_frames, self.config.test, "test", {"gold": tasks.gold}) / "manifest.csv"
+        return self.stage(render_frames, self.config.test, "test", steps.GOLD, steps.GOLD_VERSION) / "manifest.csv"
 
     @cached_property
     def real(self) -> Path | None:
@@ -106,16 +110,21 @@ class Loop:
         from drivelet.drives.ingest import ingest
         from drivelet.synth.driving.drive_sim import render_drives
 
-        sources = list(self.drives) or [self.stage(render_drives, self.config.drives, "drives", {"gold": tasks.gold})]
-        known = labelling.known_by(self.gold)
-        ingested = [self.stage(ingest, self.config.ingest, "ingest", source=source) for source in sources]
+        sources = list(self.drives) or [
+            self.stage(render_drives, self.config.drives, "drives", steps.GOLD, steps.GOLD_VERSION)
+        ]
+        ingested = [
+            self.stage(ingest, self.config.ingest, "ingest", also=steps.place_of(source), source=source)
+            for source in sources
+        ]
+        context = {"gold": self.gold, "executor": self.executor}
+        also = {"gold": labelling.known_by(self.gold), "shown_as": self.teacher.name}
         return [
             self.stage(
-                labelling.label_drives, self.config.label, "label", {"gold": self.gold, "executor": self.executor},
-                drives=folder, teacher=self.teacher, calibrated_on=known,
+                labelling.label_drives, self.config.label, "label", context, also, drives=folder, teacher=self.teacher
             )
             for folder in ingested
-        ]  # fmt: skip
+        ]
 
     @cached_property
     def painted(self) -> Path:
@@ -140,11 +149,12 @@ class Loop:
         if not (self.real and self.config.check_labels):
             return self.stage(mix, self.config.mix, "mix", context, sources=sources)
         from drivelet.recipes.mixing import asking
+        from drivelet.vlm.load import resolve
 
         # The teacher as it is: the adapted one has learned these very labels.
-        context["ask"] = asking(self.config.teacher)
-        options = ["--teacher", self.config.teacher]
-        return self.stage(mix, self.config.mix, "mix", context, sources=sources, options=options)
+        context |= {"ask": asking(self.config.teacher), "options": ["--teacher", self.config.teacher]}
+        also = {"teacher": resolve(self.config.teacher)}
+        return self.stage(mix, self.config.mix, "mix", context, also, sources=sources)
 
     @cached_property
     def zoomed(self) -> Path:
@@ -180,7 +190,7 @@ class Loop:
         """
         jobs = [(name, self._seeded(config, name)) for name, config in configs.items()]
         inputs = {"student": student, "soft_labels": labels}
-        return self.executor.map(partial(_train, self.out / "stages", inputs), jobs)
+        return self.executor.map(partial(_train, self.out / STAGES, inputs), jobs)
 
     @cached_property
     def signs_read(self) -> Path:
@@ -209,7 +219,7 @@ class Loop:
             ("prompts", student, self.prompts),
             ("data", data, self.prompts),
             ("distilled", distilled, self.prompts),
-            ("awq", awq / "model", self.prompts),
+            ("awq", awq, self.prompts),
         ]
 
     def run(self) -> Path:
@@ -218,13 +228,13 @@ class Loop:
             (f"measure_{name}", {"model": model, "manifest": self.test, "prompts": prompts, "key": name})
             for name, model, prompts in self.models
         ]
-        folders = self.executor.map(partial(_measure, self.out / "stages", self.config.predict), jobs)
+        folders = self.executor.map(partial(_measure, self.out / STAGES, self.config.predict), jobs)
         measured = [(*row, folder) for row, folder in zip(self.models, folders, strict=True)]
         gap, alarms = self.domain_gap(measured[-1])
         extras = {
             "painter": flow.read_json(self.painted / "rounds.json"),
             "labels": [record for folder in self.labelled for record in labelling.label_counts(folder)],
-            "quantisation": making.quantisation_records(self.models[-1][1].parent),
+            "quantisation": making.quantisation_records(self.models[-1][1]),
             "mix": flow.read_json(self.mixed / "mix.json"),
             **gap,
         }
@@ -301,6 +311,7 @@ def run_loop(
     out.mkdir(parents=True, exist_ok=True)
     drives, images = [path.absolute() for path in drives], [path.absolute() for path in images]
     loop = Loop(config, drives, images, out.absolute(), executor)
-    page = loop.run()
+    with described(out, config=config, inputs={"drives": drives, "images": images}):
+        page = loop.run()
     say(f"report: {page}")
     return page

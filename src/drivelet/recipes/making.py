@@ -12,6 +12,7 @@ from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.tables import read_rows
 from drivelet.distil.soft_labels import TABLE, Example, SoftLabelConfig, cache_soft_labels
 from drivelet.prompts.library import canonical, default_library
+from drivelet.prompts.optimise import optimise
 from drivelet.prompts.router import SignalRouter, load_router
 from drivelet.prompts.search import OptimiseConfig
 from drivelet.prompts.signals import image_signals
@@ -23,11 +24,13 @@ from drivelet.vlm.answers import training_branch
 from drivelet.vlm.batch import pack
 from drivelet.vlm.load import load
 
+CALIBRATION_IMAGES = 64
+"""Images that a model is calibrated on where nothing else is said."""
 
+
+@flow.stage(1, parts=(optimise,))
 def optimise_prompts(config: OptimiseConfig, *, student: Path, manifest: Path, out: Path) -> Path:
     """Search prompts for a student on the train and val rows of a manifest."""
-    from drivelet.prompts.optimise import optimise
-
     fields = tasks.fields()
     rows = read_manifest(manifest, tasks=fields)
     return optimise(
@@ -62,6 +65,7 @@ def examples(rows: Sequence[Row], fields: Mapping[str, Field], prompts: Path | N
     return found
 
 
+@flow.stage(1, parts=(cache_soft_labels,))
 def soft_label_rows(config: SoftLabelConfig, *, teacher: Path, manifest: Path, prompts: Path | None, out: Path) -> Path:
     """Cache the teacher's soft labels of the train rows of a manifest."""
     fields = tasks.fields()
@@ -87,13 +91,10 @@ def calibration_batches(model: Path, soft_labels: Path, count: int) -> Iterator[
         yield {**packed.model_inputs(), ANSWER_MASK: mask_BL}
 
 
+@flow.stage(1, parts=(quantise,))
 def quantise_model(config: AwqConfig, *, model: Path, soft_labels: Path, count: int, out: Path) -> Path:
-    """Quantise a model on driving questions with their images and answers; write `out/model` and `out/awq.json`."""
-    folder = quantise(
-        config, model_path=model, batches=calibration_batches(model, soft_labels, count), out=out / "model"
-    )
-    flow.write_json(out / REPORT, flow.read_json(folder / REPORT))
-    return folder
+    """Quantise a model on driving questions with their images and answers; write the model and `awq.json` to `out`."""
+    return quantise(config, model_path=model, batches=calibration_batches(model, soft_labels, count), out=out)
 
 
 def quantisation_records(folder: Path) -> list[dict[str, Any]]:

@@ -86,6 +86,7 @@ def _score(training: DistilConfig, student: Path, labels: Path, val: Path, store
     return sample_scores(answers, rows, tasks.load(), resamples=1).average.value
 
 
+@flow.stage()
 def mix_labels(config: Mapping[str, Any], *, soft_labels: Path, manifest: Path, out: Path) -> Path:
     """Write the soft labels of the images that a mix of the pool holds; `config`: shares, max_images, seed."""
     rows: dict[str, list[Row]] = {}

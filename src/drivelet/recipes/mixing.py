@@ -1,6 +1,6 @@
 """`drivelet mix`: the mix with its checks by models, the search for its ratio, and its exports."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.flow import write_json
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row
+from drivelet.core.outputs import command
 from drivelet.core.progress import say, track
 from drivelet.dataset.export import export
 from drivelet.dataset.label_errors import Answers
@@ -49,6 +50,8 @@ def mix_command(
     Raises:
         InputError: as `mix`; with `search`, where there are no val rows or only one source.
     """
+    from drivelet.vlm.load import resolve
+
     config = apply_settings(MixConfig(), [s for s in settings if not s.startswith(PREFIX)])
     searching = apply_settings(MixSearchConfig(), [s.removeprefix(PREFIX) for s in settings if s.startswith(PREFIX)])
     if not search and any(setting.startswith(PREFIX) for setting in settings):
@@ -56,6 +59,7 @@ def mix_command(
     named = {"--embedder": embedder, "--teacher": teacher}
     run = MixRun(
         sources=sources,
+        helpers={name: resolve(value) for name, value in named.items() if value},
         embed=_embedding(embedder) if embedder else None,
         ask=asking(teacher) if teacher else None,
         options=[word for option, value in named.items() if value for word in (option, value)],
@@ -79,15 +83,21 @@ class MixRun:
         self,
         *,
         sources: Sequence[Path],
+        helpers: Mapping[str, Path],
         embed: Embed | None,
         ask: Callable[[Sequence[Row]], Answers] | None,
         options: Sequence[str],
     ) -> None:
-        self._given = {"sources": sources, "embed": embed, "ask": ask, "options": options}
+        self._inputs = {"sources": list(sources)}
+        self._also = {"helpers": helpers, "given": [str(path) for path in sources]}
+        self._context = {
+            "fields": tasks.fields(), "read_frames": frames_at, "embed": embed, "ask": ask, "options": options,
+        }  # fmt: skip
 
     def __call__(self, config: MixConfig, out: Path) -> Path:
         """Mix into `out`; return the manifest."""
-        return mix(config, fields=tasks.fields(), read_frames=frames_at, out=out, **self._given)
+        command(mix, config, out=out, inputs=self._inputs, also=self._also, context=self._context)
+        return out / "manifest.csv"
 
 
 def _embedding(model: str) -> Embed:

@@ -10,6 +10,7 @@ from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
+from drivelet.core.outputs import STAGES, command, described
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings, mini
 
@@ -125,23 +126,37 @@ def distil(teacher: str, student: str, *, data: Path, library: Path | None, out:
 
     set_threads()
     config = apply_settings(DistilConfig(), settings)
-    inputs = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library}
-    labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / "stages", inputs=inputs)
-    return distil(config, student=resolve(student), soft_labels=labels, out=out)
+    asked = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library}
+    learner = resolve(student)
+    labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / STAGES, inputs=asked)
+    return command(distil, config, out=out, inputs={"student": learner, "soft_labels": labels}) / "model"
+
+
+def optimise(model: Path, *, data: Path, out: Path, settings: Sequence[str]) -> Path:
+    """Search prompts for a model; return `out/prompts.json`."""
+    from drivelet.prompts.search import OptimiseConfig
+    from drivelet.recipes.making import optimise_prompts
+    from drivelet.vlm.load import resolve
+
+    config = apply_settings(OptimiseConfig(), settings)
+    inputs = {"student": resolve(str(model)), "manifest": data_manifest(data)}
+    return command(optimise_prompts, config, out=out, inputs=inputs) / "prompts.json"
 
 
 def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_size: int, out: Path) -> Path:
     """Quantise a model; it answers its own calibration questions where their labels are coarse."""
     from drivelet.distil.soft_labels import SoftLabelConfig
-    from drivelet.quantise.quantise import AwqConfig, quantise
-    from drivelet.recipes.making import calibration_batches, soft_label_rows
+    from drivelet.quantise.quantise import AwqConfig
+    from drivelet.recipes.making import CALIBRATION_IMAGES, quantise_model, soft_label_rows
     from drivelet.vlm.load import resolve, set_threads
 
     set_threads()
     config = AwqConfig(bits=bits, group_size=group_size)
-    inputs = {"teacher": resolve(model), "manifest": data_manifest(data), "prompts": library}
-    labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / "stages", inputs=inputs)
-    return quantise(config, model_path=resolve(model), batches=calibration_batches(model, labels, 64), out=out)
+    folder = resolve(model)
+    asked = {"teacher": folder, "manifest": data_manifest(data), "prompts": library}
+    labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / STAGES, inputs=asked)
+    inputs = {"model": folder, "soft_labels": labels, "count": CALIBRATION_IMAGES}
+    return command(quantise_model, config, out=out, inputs=inputs)
 
 
 def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path) -> Path:
@@ -155,13 +170,13 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     folders = {name: resolve(name) for name in models}
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
-    store = out / "stages"
+    store = out / STAGES
     manifest = flow.run(only_split, {"split": split}, store=store, inputs={"manifest": data_manifest(data)})
     rows = read_manifest(manifest / "manifest.csv", tasks=tasks.fields())
-    lines, said = [], {}
+    config, lines, said = PredictConfig(), [], {}
     for name, model in folders.items():
         folder = flow.run(
-            measure, PredictConfig(), store=store,
+            measure, config, store=store,
             inputs={"model": model, "manifest": manifest / "manifest.csv", "prompts": library, "key": name},
         )  # fmt: skip
         lines.append(result_row(name, model, library, folder, rows, out))
@@ -171,7 +186,8 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
         t for other in models[1:] for t in paired_tests(other, said[other], first, said[first], rows, tasks.load())
     ]
     summary = {"recipe": "bench", "data": {"test": str(data), "rows": len(rows)}, "rows": lines, "tests": tests}
-    flow.write_json(out / "summary.json", summary)
+    with described(out, config=config, inputs={"models": list(folders.values()), "data": data, "prompts": library}):
+        flow.write_json(out / "summary.json", summary)
     print_table(lines, title=f"{len(rows)} {split} rows of {data}")
     return out / "summary.json"
 
@@ -179,6 +195,7 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
 def paint(out: Path, *, world: Path | None, painter: Path | None, teacher: str | None, settings: Sequence[str]) -> Path:
     """Run the text-to-image loop; without `world` a small one is rendered first."""
     from drivelet.recipes.painting import paint_pictures
+    from drivelet.recipes.steps import GOLD, GOLD_VERSION
     from drivelet.synth.painting.paint import PaintConfig
     from drivelet.synth.render import RenderConfig, render_frames
     from drivelet.vlm.load import resolve, set_threads
@@ -191,5 +208,6 @@ def paint(out: Path, *, world: Path | None, painter: Path | None, teacher: str |
         raise InputError(f"{painter}: no such pipeline folder; give one saved by diffusers' save_pretrained")
     if world is None:
         rendering = RenderConfig(num_frames=120, seed=config.seed, workers=2)
-        world = flow.run(render_frames, rendering, store=out / "stages", inputs={}, context={"gold": tasks.gold})
-    return paint_pictures(config, painter=painter, world=world, teacher=judge, out=out)
+        world = flow.run(render_frames, rendering, store=out / STAGES, inputs={}, also=GOLD_VERSION, context=GOLD)
+    inputs = {"painter": painter, "world": world, "teacher": judge}
+    return command(paint_pictures, config, out=out, inputs=inputs) / "manifest.csv"

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from drivelet import tasks
+from drivelet.core import flow
 from drivelet.core.artifacts import Box, Field, ImageArray
 from drivelet.core.ports import Scorer
 from drivelet.labels.colour import ColourLabeler
@@ -85,6 +86,13 @@ def judges_of(painter: Path, teacher: Path, round_0: Path) -> Judges:
     return Judges(scorer=own, held_out=held_out, detector=PictureDetector(fields))
 
 
+@flow.stage(
+    1,
+    parts=(
+        paint_loop,
+        cut_crops,
+    ),
+)
 def paint_pictures(config: PaintConfig, *, painter: Path, world: Path, teacher: Path, out: Path) -> Path:
     """Run the text-to-image loop from crops of a rendered world."""
     crops = cut_crops(CutConfig(seed=config.seed), folders=[world], out=out / "round-0")

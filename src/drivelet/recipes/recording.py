@@ -45,17 +45,18 @@ def record_labels(folder: Path, *, drives: Sequence[Path]) -> list[Path]:
             labels=rows,
             probs={key[1:]: mean_vote(votes.of(key)) for key in keys},
             boxes={frame: found for (name, frame), found in boxes.items() if name == drive},
-            ego=motion.get((drive, file), []),
+            ego=motion.get(file, []),
         )
         written.append(path)
     return written
 
 
-def _motion(drives: Sequence[Path]) -> Mapping[tuple[str, str], list[dict[str, Any]]]:
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+def _motion(drives: Sequence[Path]) -> Mapping[str, list[dict[str, Any]]]:
+    """Return the frames of ingested drives by their file: labels may call a drive by another name."""
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for drive in (drive for root in drives for drive in ingested(root)):
         for row in read_rows(drive / "frames.lance", columns=EGO):
-            rows[row["drive"], row["file"]].append(row)
+            rows[row["file"]].append(row)
     return rows
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from drivelet import tasks
 from drivelet.adapters.rapidocr import TextReader
+from drivelet.core import flow
 from drivelet.core.artifacts import Vote
 from drivelet.core.images import read_image
 from drivelet.core.manifest import read_manifest
@@ -33,6 +34,7 @@ class SecondTeacherConfig:
     fuse: FuseConfig = field(default_factory=FuseConfig)
 
 
+@flow.stage()
 def read_signs(config: Mapping[str, Any], *, images: Path, out: Path, reader: Labeler | None = None) -> Path:
     """Let a text reader answer every `speed_limit.posted` image of a manifest; write `out/sign_votes.jsonl`.
 
@@ -63,6 +65,7 @@ def _votes(path: Path) -> dict[str, dict[str, float]]:
     return {record["image"]: record["probs"] for record in map(json.loads, lines)}
 
 
+@flow.stage()
 def pool_teachers(config: SecondTeacherConfig, *, soft_labels: Path, images: Path, read: Path, out: Path) -> Path:
     """Write the soft labels again, with sign values as the teacher and a text reader together see them.
 

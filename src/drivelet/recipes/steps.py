@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drivelet import tasks
+from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES, read_image
@@ -23,6 +24,15 @@ from drivelet.prompts.library import canonical, render_question
 from drivelet.prompts.router import SignalRouter, load_router
 from drivelet.prompts.signals import image_signals
 from drivelet.runtime.predict import Ask, Picture, predict, write_predictions
+
+GOLD = {"gold": tasks.gold}
+GOLD_VERSION = {"gold": flow.version_of(tasks.gold)}
+"""What stages that compute answers are given as context, and what of it enters their key."""
+
+
+def place_of(source: Path) -> dict[str, str]:
+    """Return what the tables of an ingested drive depend on beside its content: they name it, and say where it lies."""
+    return {"place": str(source.absolute())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +106,7 @@ def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -
     return [_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted]
 
 
+@flow.stage(1, parts=(predict,))
 def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path | None, key: str, out: Path) -> Path:
     """Predict a manifest in a process of its own, so that its peak memory is the model's; write `out/preds.jsonl`.
 
@@ -121,6 +132,7 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
     return out / "preds.jsonl"
 
 
+@flow.stage(1, parts=(predict,))
 def answer_rows(config: Mapping[str, Any], *, model: Path, manifest: Path, out: Path) -> Path:
     """Predict a manifest with canonical questions in this process, whose memory is not measured; `out/preds.jsonl`.
 
@@ -135,6 +147,7 @@ def answer_rows(config: Mapping[str, Any], *, model: Path, manifest: Path, out: 
     return write_predictions(lines, out / "preds.jsonl", weight_mb=weight_megabytes(engine.loaded.path))
 
 
+@flow.stage()
 def split_real(config: Mapping[str, Any], *, images: Sequence[Path], out: Path) -> Path:
     """Write `out/train.csv` and `out/test.csv` (val and test rows, as test): real val rows only measure."""
     fields = tasks.fields()
@@ -148,6 +161,7 @@ def split_real(config: Mapping[str, Any], *, images: Sequence[Path], out: Path) 
     return out
 
 
+@flow.stage()
 def only_split(config: Mapping[str, str], *, manifest: Path, out: Path) -> Path:
     """Write `out/manifest.csv` with one split of a manifest."""
     rows = [row for row in read_manifest(manifest, tasks=tasks.fields()) if row.split == config["split"]]

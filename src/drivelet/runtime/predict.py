@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drivelet.core import flow
 from drivelet.core.artifacts import UNKNOWN, Field, ImageArray, Question
 from drivelet.core.flow import peak_rss_mb, write_json
 from drivelet.core.images import grey_like
@@ -27,6 +28,7 @@ class Picture:
     sensor: str = ""
 
 
+@flow.stage()
 def predict(
     model: VisionLanguageModel,
     pictures: Iterable[Picture],

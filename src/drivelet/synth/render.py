@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drivelet.adapters import blender
+from drivelet.core import flow
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.progress import track
@@ -53,6 +54,46 @@ class RenderConfig:
     test: float = 0.1
 
 
+@flow.stage(2)
+def label_rows(
+    jobs: Iterable[blender.Job], *, splits: Iterable[str], gold: Gold, out: Path, group: str | None = None
+) -> Iterator[Row]:
+    """Finish the scenes of rendered jobs and yield a row for each frame and field; the last writes `out/scenes.jsonl`.
+
+    `group` names what all frames share (a drive); by default each scene is its own group.
+    """
+    partial = out / "scenes.jsonl.partial"
+    with partial.open("w", encoding="utf-8") as stream:
+        for job, split in zip(jobs, splits, strict=True):
+            measured = json.loads(job.labels.read_text(encoding="utf-8"))["objects"]
+            measured = with_contrast(measured, read_image(job.image))
+            record = {"image": job.image.relative_to(out).as_posix(), **finish(job.scene, measured)}
+            record["description"] = describe_scene(record)
+            record["gold"] = dict(gold(record))
+            stream.write(json.dumps(record) + "\n")
+            yield from _rows(record, job.image, split, group or record["id"])
+    partial.replace(out / "scenes.jsonl")
+
+
+def _rows(record: Mapping[str, Any], image: Path, split: str, group: str) -> Iterator[Row]:
+    for task, label in record["gold"].items():
+        kinds = FIELD_KINDS.get(task.split(".")[0], ())
+        boxes = [item["box"] for item in record["objects"] if item["kind"] in kinds and item["visible"]]
+        yield Row(
+            path=str(image.absolute()),
+            task=task,
+            label=label,
+            split=split,
+            group=group,
+            boxes=json.dumps(boxes) if boxes else "",
+            trust="high",
+            source=SOURCE,
+            licence=LICENCE,
+            sensor=record["sensor"],
+        )
+
+
+@flow.stage(2, parts=(label_rows,))
 def render_frames(config: RenderConfig, *, gold: Gold, out: Path) -> Path:
     """Render a set of labelled frames; a second call keeps what is finished and goes on.
 
@@ -74,9 +115,6 @@ def render_frames(config: RenderConfig, *, gold: Gold, out: Path) -> Path:
         lambda i: sample_scene(config.seed, i, config.domain, size=size), config.num_frames,
         split_at=lambda i: split_of(config, i), workers=config.workers, gold=gold, out=out,
     )  # fmt: skip
-
-
-render_frames.stage_version = 2
 
 
 def render_scenes(
@@ -125,41 +163,3 @@ def split_of(config: RenderConfig, index: int) -> str:
     """The split of a frame, from (seed, index) alone."""
     draw = float(generator(config.seed, "split", index).random())
     return "test" if draw < config.test else "val" if draw < config.test + config.val else "train"
-
-
-def label_rows(
-    jobs: Iterable[blender.Job], *, splits: Iterable[str], gold: Gold, out: Path, group: str | None = None
-) -> Iterator[Row]:
-    """Finish the scenes of rendered jobs and yield a row for each frame and field; the last writes `out/scenes.jsonl`.
-
-    `group` names what all frames share (a drive); by default each scene is its own group.
-    """
-    partial = out / "scenes.jsonl.partial"
-    with partial.open("w", encoding="utf-8") as stream:
-        for job, split in zip(jobs, splits, strict=True):
-            measured = json.loads(job.labels.read_text(encoding="utf-8"))["objects"]
-            measured = with_contrast(measured, read_image(job.image))
-            record = {"image": job.image.relative_to(out).as_posix(), **finish(job.scene, measured)}
-            record["description"] = describe_scene(record)
-            record["gold"] = dict(gold(record))
-            stream.write(json.dumps(record) + "\n")
-            yield from _rows(record, job.image, split, group or record["id"])
-    partial.replace(out / "scenes.jsonl")
-
-
-def _rows(record: Mapping[str, Any], image: Path, split: str, group: str) -> Iterator[Row]:
-    for task, label in record["gold"].items():
-        kinds = FIELD_KINDS.get(task.split(".")[0], ())
-        boxes = [item["box"] for item in record["objects"] if item["kind"] in kinds and item["visible"]]
-        yield Row(
-            path=str(image.absolute()),
-            task=task,
-            label=label,
-            split=split,
-            group=group,
-            boxes=json.dumps(boxes) if boxes else "",
-            trust="high",
-            source=SOURCE,
-            licence=LICENCE,
-            sensor=record["sensor"],
-        )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from drivelet.core import flow
 from drivelet.core.artifacts import Field, Task
 
 _FIRST = ("traffic_light", "cone", "speed_limit", "intersection")
@@ -23,6 +24,7 @@ def fields() -> dict[str, Field]:
     return {field.name: field for task in load().values() for field in task.fields}
 
 
+@flow.stage()
 def gold(scene: Mapping[str, Any]) -> dict[str, str]:
     """Return the exact answer of every field for a finished scene record.
 

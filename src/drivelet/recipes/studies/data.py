@@ -110,25 +110,27 @@ class _Study:
     store: Path
     executor: Executor
 
-    def stage(self, function: Any, config: Any, name: str, context: Any = None, **inputs: Any) -> Path:
-        return flow.run(function, config, store=self.store, inputs=inputs, context=context, name=name)
+    def stage(
+        self, function: Any, config: Any, name: str, context: Any = None, also: Any = None, **inputs: Any
+    ) -> Path:
+        return flow.run(function, config, store=self.store, inputs=inputs, also=also, context=context, name=name)
 
     @cached_property
     def real(self) -> Path:
         """The folder with `train.csv` and `test.csv`."""
         if self.images:
             return self.stage(steps.split_real, {}, "images", images=list(self.images))
-        drives = self.stage(render_drives, self.config.drives, "drives", {"gold": tasks.gold})
+        drives = self.stage(render_drives, self.config.drives, "drives", steps.GOLD, steps.GOLD_VERSION)
         return self.stage(stand_in, {}, "stand_in", drives=drives / "manifest.csv")
 
     @cached_property
     def world(self) -> Path:
-        return self.stage(render_frames, self.config.world, "world", {"gold": tasks.gold})
+        return self.stage(render_frames, self.config.world, "world", steps.GOLD, steps.GOLD_VERSION)
 
     @cached_property
     def tests(self) -> dict[str, Path]:
         """The two tests by name: every arm is measured on both."""
-        rendered = self.stage(render_frames, self.config.test, "test", {"gold": tasks.gold})
+        rendered = self.stage(render_frames, self.config.test, "test", steps.GOLD, steps.GOLD_VERSION)
         return {"real": self.real / "test.csv", "synthetic": rendered / "manifest.csv"}
 
     @cached_property

@@ -51,6 +51,7 @@ ARMS = (
 )
 
 
+@flow.stage()
 def stand_in(config: Mapping[str, Any], *, drives: Path, out: Path) -> Path:
     """Write `out/train.csv` and `out/test.csv` of simulated drives that stand in for real ones; a drive is a group.
 
@@ -66,6 +67,7 @@ def stand_in(config: Mapping[str, Any], *, drives: Path, out: Path) -> Path:
     return out
 
 
+@flow.stage()
 def few_real(config: float, *, manifest: Path, out: Path) -> Path:
     """Write `out/manifest.csv`: the rows of a mix, of its real training images a share alone.
 
@@ -88,6 +90,7 @@ def _trains_on_real(row: Row) -> bool:
     return row.split == "train" and source_of(row) == REAL
 
 
+@flow.stage()
 def arm_labels(config: Sequence[str], *, soft_labels: Path, manifest: Path, out: Path) -> Path:
     """Write the soft labels of the images from some sources, in the form of `cache_soft_labels`.
 

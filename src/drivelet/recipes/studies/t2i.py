@@ -10,13 +10,13 @@ from typing import Any
 
 from rich.console import Console
 
-from drivelet import tasks
 from drivelet.adapters.painter_lora import LoraConfig
 from drivelet.core import flow
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.recipes.painting import paint_pictures
 from drivelet.recipes.settings import mini
+from drivelet.recipes.steps import GOLD, GOLD_VERSION
 from drivelet.recipes.studies.t2i_measures import (
     CONFIRMED,
     DISTANCES,
@@ -113,7 +113,7 @@ def t2i(config: T2iConfig, *, out: Path, executor: Executor) -> Path:
 
 
 def _world(config: RenderConfig, store: Path) -> Path:
-    return flow.run(render_frames, config, store=store, inputs={}, context={"gold": tasks.gold}, name="world")
+    return flow.run(render_frames, config, store=store, inputs={}, also=GOLD_VERSION, context=GOLD, name="world")
 
 
 def _run_seed(config: T2iConfig, store: Path, world: Path, seed: int) -> SeedResult:

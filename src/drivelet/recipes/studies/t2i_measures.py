@@ -54,6 +54,7 @@ class SeedResult:
     sheets: Mapping[str, Path]
 
 
+@flow.stage()
 def measure_painter(config: MeasureConfig, *, painter: Path, lora: Path | None, teacher: Path, out: Path) -> Path:
     """Let a painter paint fresh prompts; write what the held-out scorer confirms of each, and distances, to `out`."""
     held_out = held_out_scorer(painter, teacher)

@@ -27,6 +27,7 @@ from drivelet.labels.tracks import associate, jitter
 from drivelet.labels.vlm import VlmLabeler
 from drivelet.recipes.labelling import closer
 from drivelet.recipes.settings import mini
+from drivelet.recipes.steps import GOLD, GOLD_VERSION, place_of
 from drivelet.recipes.studies.temporal_methods import LAMP, LabelledDrive, methods, only, oracles, tracks, true_states
 from drivelet.report.study import interval_table, measures_plot, write_study
 from drivelet.report.tables import rich_table
@@ -102,7 +103,9 @@ def temporal(config: TemporalConfig, *, out: Path, executor: Executor) -> Path:
 def voted_stages(config: TemporalConfig, *, out: Path, executor: Executor) -> list[tuple[Path, Path, Path]]:
     """Render, ingest and vote, each as a stage; return the folders of every drive: truth, tables, votes."""
     store = out / "stages"
-    drives = flow.run(render_drives, config.drives, store=store, inputs={}, context={"gold": tasks.gold}, name="drives")
+    drives = flow.run(
+        render_drives, config.drives, store=store, inputs={}, also=GOLD_VERSION, context=GOLD, name="drives"
+    )  # fmt: skip
     folders = sorted((drives / "drives").iterdir())
     voted = executor.map(partial(_vote, config, store), folders)
     return [(folder, *found) for folder, found in zip(folders, voted, strict=True)]
@@ -110,11 +113,17 @@ def voted_stages(config: TemporalConfig, *, out: Path, executor: Executor) -> li
 
 def _vote(config: TemporalConfig, store: Path, folder: Path) -> tuple[Path, Path]:
     """Ingest a drive and collect votes on its light, in whatever process an executor puts it; return both folders."""
-    ready = flow.run(ingest, config.ingest, store=store, inputs={"source": folder}, name="ingest")
-    inputs = {"drive": ready, "teacher": Path(config.teacher)}
-    return ready, flow.run(votes_on_light, LabelConfig(hz=config.hz), store=store, inputs=inputs, name="votes")
+    ready = flow.run(
+        ingest, config.ingest, store=store, inputs={"source": folder}, also=place_of(folder), name="ingest"
+    )  # fmt: skip
+    teacher = Path(config.teacher)
+    return ready, flow.run(
+        votes_on_light, LabelConfig(hz=config.hz), store=store, inputs={"drive": ready, "teacher": teacher},
+        also={"shown_as": teacher.name}, name="votes",
+    )  # fmt: skip
 
 
+@flow.stage(4, parts=(label_drive,))
 def votes_on_light(config: LabelConfig, *, drive: Path, teacher: Path, out: Path) -> Path:
     """Let the teacher, at a glance and with a closer look, and the colour labeler vote on the light of a drive."""
     from drivelet.runtime.engine import Engine
@@ -127,9 +136,6 @@ def votes_on_light(config: LabelConfig, *, drive: Path, teacher: Path, out: Path
         config, drive=drive, labelers=speakers, detectors=[colour], fields=fields, calibration=None,
         read_frames=frames_at, out=out,
     )  # fmt: skip
-
-
-votes_on_light.stage_version = 3
 
 
 def _labelled(folder: Path, ready: Path, voted: Path, *, hz: float) -> LabelledDrive:

@@ -11,6 +11,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from drivelet.core import flow
 from drivelet.core.flow import write_json
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.rng import derive_seed, generator
@@ -139,6 +140,7 @@ def write_video(path: Path, images: list[Path], hz: int) -> None:
     partial.replace(path)
 
 
+@flow.stage(2, parts=(label_rows,))
 def render_drives(config: DriveConfig, *, gold: Gold, out: Path) -> Path:
     """Make short drives; a second call keeps what is finished and goes on.
 
@@ -162,9 +164,6 @@ def render_drives(config: DriveConfig, *, gold: Gold, out: Path) -> Path:
     rows = chain.from_iterable(_finish_drive(config, i, gold, folder) for i, folder in enumerate(folders))
     write_manifest(out / "manifest.csv", rows)
     return out / "manifest.csv"
-
-
-render_drives.stage_version = 2
 
 
 def _finish_drive(config: DriveConfig, index: int, gold: Gold, folder: Path) -> list[Row]:

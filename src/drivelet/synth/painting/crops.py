@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drivelet.core import flow
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.rng import derive_seed, generator
@@ -297,6 +298,7 @@ class CutConfig:
     crop: CropConfig = field(default_factory=lambda: CropConfig(jitter=False))
 
 
+@flow.stage()
 def cut_crops(config: CutConfig, *, folders: Sequence[Path], out: Path) -> Path:
     """Cut crops from rendered frames into `out`: `images/*.png` and, written last, `crops.jsonl` with their facts.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from drivelet.adapters.diffusers import DiffusersPainter, Precision
 from drivelet.adapters.painter_lora import LoraConfig, train_lora
+from drivelet.core import flow
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.flow import read_json, write_json
 from drivelet.core.images import read_image
@@ -88,6 +89,7 @@ class Judges:
     detector: Detector | None = None
 
 
+@flow.stage()
 def paint_loop(config: PaintConfig, *, pipeline: Path, judges: Judges, round_0: Path, out: Path) -> Path:
     """Run the self-improving loop and its control; a second call keeps what is finished and goes on.
 

@@ -1,0 +1,152 @@
+"""Output folders of commands: the command runs as a stage in `OUT/stages`, and what it wrote is laid out in `OUT`.
+
+What an earlier call made stands until the next one is complete; partial work lies under its own key, so that a call
+with other inputs or settings never goes on from it.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from drivelet.core import flow
+from drivelet.core.errors import InputError
+from drivelet.core.files import read_json, write_json
+from drivelet.core.identity import RUN, STAGES, digest_file, files_of, identify, plain, read_stage
+from drivelet.core.locks import hold
+from drivelet.core.machine import hardware, package_versions
+
+FORMAT = 1
+"""Version of the layout of output folders, in every `run.json`."""
+TABLE = ".lance"
+EDITED = (".csv", ".json", ".jsonl", ".md", ".html", ".txt", ".jinja")
+"""People edit such files; they get copies of their own, where others share their bytes with the stage's file."""
+
+
+def command(
+    function: Callable[..., Any],
+    config: Any,
+    *,
+    out: Path,
+    inputs: Mapping[str, Any],
+    also: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Path:
+    """Run a stage in `out/stages`, lay what it wrote out in `out`, and write `out/run.json`; return `out`.
+
+    The arguments are those of `flow.run`.
+
+    Raises:
+        InputError: a file in `out` that no earlier call wrote is in the way; or as the stage does.
+    """
+    flow.describe(function, config, {**inputs, **(also or {})})  # what cannot be read is told before `out` is made
+    with locked(out):
+        folder = flow.run(function, config, store=out / STAGES, inputs=inputs, also=also, context=context, name=name)
+        publish(folder, out)
+    return out
+
+
+@contextmanager
+def locked(out: Path) -> Generator[None]:
+    """Hold an output folder; a second process that wants it waits. A call that is refused leaves no new folder."""
+    stood = out.exists()
+    try:
+        with hold(out / STAGES / flow.LOCKS / "out", what=str(out)):
+            yield
+    except InputError:
+        if not stood and all(flow.LOCKS in path.parts for path in files_of(out)):
+            shutil.rmtree(out)
+        raise
+
+
+def publish(folder: Path, out: Path) -> None:
+    """Lay the files of a finished stage out in `out` and describe them in `out/run.json`; files of the call before go.
+
+    Raises:
+        InputError: a file that no earlier call wrote is in the way.
+    """
+    known = read_stage(folder)
+    if known is None:
+        raise ValueError(f"{folder}: no finished stage")
+    ours = _written_before(out)
+    names = sorted(known["digests"])
+    for name in names:
+        if (foreign := _in_the_way(out, name, ours, known["digests"][name])) is not None:
+            raise InputError(f"{foreign}: was not written by this command; move it, or choose another --out")
+    for name in sorted(ours - set(names)):
+        (out / name).unlink(missing_ok=True)
+    for table in {name.partition(TABLE + os.sep)[0] + TABLE for name in ours | set(names) if TABLE + os.sep in name}:
+        shutil.rmtree(out / table, ignore_errors=True)
+    for name in names:
+        _lay(folder / name, out / name)
+    shown = {key: value for key, value in known.items() if key not in ("digests", "store")}
+    write_json(out / RUN, {"format": FORMAT, "command": sys.argv[1:], **shown, "files": known["digests"]})
+
+
+def _written_before(out: Path) -> set[str]:
+    """Return the files that the call before wrote, by their paths in `out`; none that lead out of it."""
+    try:
+        files: Any = read_json(out / RUN)["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {name for name in files if not Path(name).is_absolute() and ".." not in Path(name).parts}
+
+
+def _in_the_way(out: Path, name: str, ours: set[str], digest: str) -> Path | None:
+    """Return what stands where `name` is to lie and is neither ours nor the same; None where nothing does."""
+    for parent in (out / part for part in Path(name).parents if part != Path()):
+        if parent.exists() and not parent.is_dir():
+            return parent
+    place = out / name
+    if name in ours or not os.path.lexists(place):
+        return None
+    return None if place.is_file() and digest_file(place) == digest else place
+
+
+def _lay(source: Path, place: Path) -> None:
+    """Put a file in its place, whole: as a copy where people edit such files, else as a second name of the same."""
+    if place.is_file() and not place.is_symlink() and digest_file(place) == digest_file(source):
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_name(f"{place.name}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        if source.suffix in EDITED:
+            raise OSError("wants a copy")
+        os.link(source, partial)
+    except OSError:
+        shutil.copy2(source, partial)
+    partial.replace(place)
+
+
+@contextmanager
+def described(out: Path, *, config: Any, inputs: Mapping[str, Any]) -> Generator[None]:
+    """Write `out/run.json` once the work inside is done: for commands whose parts are stages of their own.
+
+    Args:
+        out: the folder, or a file beside which `<name>.run.json` lies.
+        config: the command's configuration.
+        inputs: what it was given: paths with their content, names, numbers.
+    """
+    known = {key: identify(value) for key, value in inputs.items()}
+    started = time.time()
+    yield
+    place = out / RUN if out.is_dir() else out.with_name(f"{out.name}.{RUN}")
+    write_json(
+        place,
+        {
+            "format": FORMAT,
+            "command": sys.argv[1:],
+            "config": plain(config),
+            "inputs": {key: {"given": plain(inputs[key]), "known_by": known[key]} for key in inputs},
+            "packages": package_versions(),
+            "hardware": hardware(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 2),
+        },
+    )
