@@ -1,7 +1,6 @@
 """Client of the Blender worker: scene records in, whole image and label files out."""
 
 import errno
-import hashlib
 import json
 import os
 import queue
@@ -10,11 +9,13 @@ import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from drivelet.core.errors import InputError, MissingBackendError
+from drivelet.core.identity import digest_of
 
 WORKER = Path(__file__).resolve().parents[1] / "workers" / "blender_worker.py"
 ENVIRONMENT = "DRIVELET_BLENDER"
@@ -38,13 +39,19 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Digest of the scene record, stored with the labels."""
-        return hashlib.blake2b(json.dumps(self.scene, sort_keys=True).encode(), digest_size=12).hexdigest()
+        """Digest of the scene record and of the code that draws it, stored with the labels."""
+        return digest_of([self.scene, worker_code()])[:24]
 
     @property
     def done(self) -> bool:
         """Both files exist, whole, for this very scene; they are renamed into place, the labels first."""
         return _is_whole(self.image) and _key_in(self.labels) == self.key
+
+
+@cache
+def worker_code() -> str:
+    """Return a digest of the code that draws: renders of other code are other pictures."""
+    return digest_of([path.read_text(encoding="utf-8") for path in sorted(WORKER.parent.glob("*.py"))])
 
 
 def _is_whole(image: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.files import read_json, write_json
-from drivelet.core.identity import RUN, STAGES, digest_file, files_of, identify, plain, read_stage
+from drivelet.core.identity import RUN, STAGES, digest_file, digest_of, files_of, identify, plain, read_stage
 from drivelet.core.locks import hold
 from drivelet.core.machine import hardware, package_versions
 
@@ -97,6 +97,13 @@ def _written_before(out: Path) -> set[str]:
     return {name for name in files if not Path(name).is_absolute() and ".." not in Path(name).parts}
 
 
+def _key_of(out: Path) -> str:
+    try:
+        return str(read_json(out / RUN)["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _in_the_way(out: Path, name: str, ours: set[str], digest: str) -> Path | None:
     """Return what stands where `name` is to lie and is neither ours nor the same; None where nothing does."""
     for parent in (out / part for part in Path(name).parents if part != Path()):
@@ -125,23 +132,37 @@ def _lay(source: Path, place: Path) -> None:
 
 
 @contextmanager
-def described(out: Path, *, config: Any, inputs: Mapping[str, Any]) -> Generator[None]:
-    """Write `out/run.json` once the work inside is done: for commands whose parts are stages of their own.
+def described(out: Path, *, config: Any, inputs: Mapping[str, Any]) -> Generator[bool]:
+    """Write `out/run.json` once the work inside is done: for commands that keep their own account of what is finished.
 
     Args:
-        out: the folder, or a file beside which `<name>.run.json` lies.
+        out: the folder.
         config: the command's configuration.
         inputs: what it was given: paths with their content, names, numbers.
+
+    Yields:
+        The key of the call before, finished or not, where it was asked for something else; else an empty text.
     """
     known = {key: identify(value) for key, value in inputs.items()}
+    key, before = digest_of([config, known]), _key_of(out)
+    head = {"format": FORMAT, "key": key, "command": sys.argv[1:]}
+    out.mkdir(parents=True, exist_ok=True)
+    if key != before:
+        write_json(out / RUN, {**head, "finished": False})
     started = time.time()
-    yield
-    place = out / RUN if out.is_dir() else out.with_name(f"{out.name}.{RUN}")
+    try:
+        yield before if before != key else ""
+    except InputError:
+        if not before:
+            (out / RUN).unlink(missing_ok=True)
+        if not any(out.iterdir()):
+            out.rmdir()
+        raise
     write_json(
-        place,
+        out / RUN,
         {
-            "format": FORMAT,
-            "command": sys.argv[1:],
+            **head,
+            "finished": True,
             "config": plain(config),
             "inputs": {key: {"given": plain(inputs[key]), "known_by": known[key]} for key in inputs},
             "packages": package_versions(),

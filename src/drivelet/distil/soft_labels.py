@@ -11,7 +11,7 @@ import torch
 from drivelet.core import flow
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
-from drivelet.core.flow import digest_file, digest_text, write_json
+from drivelet.core.flow import digest_file, digest_of, digest_text, write_json
 from drivelet.core.images import read_image
 from drivelet.core.progress import track
 from drivelet.core.tables import append_table, chunked, has_table, read_rows
@@ -52,11 +52,11 @@ class Example:
 def cache_soft_labels(
     config: SoftLabelConfig, *, teacher: Path, examples: Sequence[Example], out: Path, loaded: Loaded | None = None
 ) -> Path:
-    """Ask the teacher every example; write `soft_labels.lance` in `out`, going on after the rows that are there.
+    """Ask the teacher every example that `out/soft_labels.lance` holds no row for under its key, and append its row.
 
-    A row: `key` (sample, teacher, processor, pixels, template and tokens), `image`, `field`, `text`, `choices`,
-    `answer` (the allowed answer that the teacher likes best), `weight`, `set_logp` (log p of each choice), and for each
-    answer token `ids`, `logits` (top-k) and `logsumexp` (one a temperature), flattened.
+    A row: `key` (image, question, teacher with processor and template, and what is kept of it), `image`, `field`,
+    `text`, `choices`, `answer` (the allowed answer that the teacher likes best), `weight`, `set_logp` (log p of each
+    choice), and for each answer token `ids`, `logits` (top-k) and `logsumexp` (one a temperature), flattened.
 
     Raises:
         InputError: there are no examples.
@@ -66,16 +66,13 @@ def cache_soft_labels(
     table = out / TABLE
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / TEMPERATURES, list(config.temperatures))
-    done = len(read_rows(table, columns=["key"])) if has_table(table) else 0
     loaded = loaded or load(teacher)
     fingerprint = teacher_fingerprint(loaded.path)
-    groups = _by_image(examples)
-    seen = 0
+    known = {row["key"] for row in read_rows(table, columns=["key"])} if has_table(table) else set[str]()
+    keyed = ((example_key(config, fingerprint, example), example) for example in examples)
+    groups = _by_image({key: example for key, example in keyed if key not in known})
     for chunk in chunked(track(groups, total=len(groups), what="soft labels"), config.images_per_chunk):
-        seen += sum(len(group) for group in chunk)
-        if seen <= done:
-            continue
-        rows = [row for group in chunk for row in _ask(config, loaded, fingerprint, group)]
+        rows = [row for group in chunk for row in _ask(config, loaded, group)]
         append_table(table, pa.Table.from_pylist(rows, schema=SCHEMA))
     return out
 
@@ -103,15 +100,22 @@ def teacher_fingerprint(path: Path) -> str:
     return digest_text("\n".join(f"{file.name} {digest_file(file)}" for file in kept))
 
 
-def _by_image(examples: Sequence[Example]) -> list[list[Example]]:
-    groups: dict[str, list[Example]] = {}
-    for example in examples:
-        groups.setdefault(example.image, []).append(example)
+def example_key(config: SoftLabelConfig, fingerprint: str, example: Example) -> str:
+    """Return what a row is found by: the picture's content, the question, its labels, the teacher, what is kept."""
+    kept = [config.top_k, list(config.temperatures)]
+    return digest_of([example, digest_file(Path(example.image)), fingerprint, kept])
+
+
+def _by_image(examples: Mapping[str, Example]) -> list[dict[str, Example]]:
+    groups: dict[str, dict[str, Example]] = {}
+    for key, example in examples.items():
+        groups.setdefault(example.image, {})[key] = example
     return list(groups.values())
 
 
 @torch.inference_mode()
-def _ask(config: SoftLabelConfig, loaded: Loaded, fingerprint: str, group: Sequence[Example]) -> list[dict[str, Any]]:
+def _ask(config: SoftLabelConfig, loaded: Loaded, keyed: Mapping[str, Example]) -> list[dict[str, Any]]:
+    group = list(keyed.values())
     image = read_image(group[0].image)
     answers = [example.allowed[0] for example in group]
     if any(len(example.allowed) > 1 for example in group):
@@ -119,16 +123,14 @@ def _ask(config: SoftLabelConfig, loaded: Loaded, fingerprint: str, group: Seque
             max(example.allowed, key=lambda answer, liked=liked: liked[answer])
             for example, (liked, _) in zip(group, _answer_logits(loaded, image, group, answers)[1], strict=True)
         ]
-    branches, told = _answer_logits(loaded, image, group, answers)
-    pixels = digest_text(image.tobytes().hex())
+    _, told = _answer_logits(loaded, image, group, answers)
     rows = []
-    for example, answer, branch, (logp, logits_NV) in zip(group, answers, branches, told, strict=True):
+    for key, example, answer, (logp, logits_NV) in zip(keyed, group, answers, told, strict=True):
         top = logits_NV.topk(min(config.top_k, logits_NV.shape[-1]))
         lse_NT = torch.stack([(logits_NV / t).logsumexp(-1) for t in config.temperatures], 1)
-        identity = f"{example.image} {example.field} {fingerprint} {pixels} {branch.nodes} {branch.tokens}"
         rows.append(
             {
-                "key": digest_text(identity),
+                "key": key,
                 "image": example.image,
                 "field": example.field,
                 "text": example.text,

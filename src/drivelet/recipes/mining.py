@@ -15,6 +15,7 @@ from rich.table import Table
 from drivelet import tasks
 from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
+from drivelet.core.outputs import described, locked
 from drivelet.core.ports import Embedder
 from drivelet.core.progress import say
 from drivelet.mining.embed import EmbedConfig, Key, content_keys, embed_frames, read_vectors
@@ -217,7 +218,9 @@ def mine_command(
         raise InputError(f"mine: none of {len(stock.frames)} frames fits; ask for less, or lower --set least")
     if len(hits) < min(budget, len(stock.frames)):
         say(f"{len(hits)} found of {budget} asked for: " + (OPEN if like or text else FULL))
-    manifest = write_mined([_mined(hit, stock) for hit in hits], read_frames=read_any, out=out)
+    given = {"sources": list(sources), "like": like, "text": text, "hard": hard, "budget": budget, "embedder": embedder}
+    with locked(out), described(out, config=config, inputs=given):
+        manifest = write_mined([_mined(hit, stock) for hit in hits], read_frames=read_any, out=out)
     _print(hits, stock, manifest)
 
 

@@ -1,14 +1,17 @@
 """What `drivelet render` does: frames of a domain or recipe, given scenes or drives; exports and pictures of them."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from drivelet import tasks
+from drivelet.core import outputs
 from drivelet.core.errors import InputError
 from drivelet.core.rng import generator
+from drivelet.recipes.steps import GOLD_VERSION
 from drivelet.synth.coco import to_coco
 from drivelet.synth.domain import DOMAINS
 from drivelet.synth.driving.course import RulesConfig, TrialConfig, everyday_rules
@@ -23,6 +26,11 @@ from drivelet.synth.scene import sample_scene
 PLAN = "plan.jsonl"
 DOMAIN = "world"
 """What is drawn where nothing else is asked for."""
+
+
+TABLES = ("manifest.csv", "scenes.jsonl", "coco.json", "overlay", "drives/*/overlay", "sheet.jpg")
+"""What is written and drawn from the frames. Frames themselves are known by their scenes and kept where they are right.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +53,11 @@ def render_command(wanted: Wanted, *, out: Path, plan: bool, coco: bool, overlay
         InputError: the options contradict each other, a scene is wrong, or Blender is missing.
     """
     _check(wanted, plan)
-    if wanted.num_drives is not None:
-        yield str(render_drives(_drives(wanted), gold=tasks.gold, out=out))
-    else:
-        scene_at, count, split_at = _scenes(wanted)
-        if plan:
-            yield str(_write_plan(scene_at, count, out))
-            return
-        done = render_scenes(scene_at, count, split_at=split_at, workers=wanted.workers, gold=tasks.gold, out=out)
-        yield str(done)
+    if plan:
+        scene_at, count, _ = _scenes(wanted)
+        yield str(_write_plan(scene_at, count, out))
+        return
+    yield str(_rendered(wanted, out))
     if coco:
         yield str(to_coco(out))
     if overlay:
@@ -61,6 +65,34 @@ def render_command(wanted: Wanted, *, out: Path, plan: bool, coco: bool, overlay
     if sheet:
         path, names = contact_sheet(out, seed=wanted.seed)
         yield f"{path}: {len(names)} frames drawn with seed {wanted.seed}: {' '.join(names)}"
+
+
+def _rendered(wanted: Wanted, out: Path) -> Path:
+    """Render in place; what a call that asked for something else left is taken away."""
+    scene_at, count, split_at = _scenes(wanted) if wanted.num_drives is None else (None, 0, None)
+    given = {**GOLD_VERSION, **({"scenes": wanted.scenes} if wanted.scenes else {})}
+    known = replace(wanted, workers=1)  # workers change no pixel
+    with outputs.locked(out), outputs.described(out, config=known, inputs=given) as other:
+        if other:
+            _clear(out, count)
+        if scene_at is None or split_at is None:
+            return render_drives(_drives(wanted), gold=tasks.gold, out=out)
+        return render_scenes(
+            scene_at, count, split_at=split_at, workers=wanted.workers, gold=tasks.gold, out=out
+        )  # fmt: skip
+
+
+def _clear(out: Path, count: int) -> None:
+    """Remove tables, and frames past the last; `count` 0 stands for drives, beside which no frames lie."""
+    stale = [path for name in TABLES for path in out.glob(name)]
+    frames = [path for name in ("frames/*.png", "labels/*.json") for path in out.glob(name) if path.stem.isdecimal()]
+    stale += [path for path in frames if int(path.stem) >= count]
+    stale += [out / "drives"] if count and (out / "drives").is_dir() else []
+    for path in stale:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _check(wanted: Wanted, plan: bool) -> None:

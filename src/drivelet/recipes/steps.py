@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drivelet import tasks
+from drivelet.adapters.blender import worker_code
 from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
 from drivelet.core.errors import InputError
@@ -26,8 +27,8 @@ from drivelet.prompts.signals import image_signals
 from drivelet.runtime.predict import Ask, Picture, predict, write_predictions
 
 GOLD = {"gold": tasks.gold}
-GOLD_VERSION = {"gold": flow.version_of(tasks.gold)}
-"""What stages that compute answers are given as context, and what of it enters their key."""
+GOLD_VERSION = {"gold": flow.version_of(tasks.gold), "worker": worker_code()}
+"""What renders are given as context, and what of it and of the worker's code enters their key."""
 
 
 def place_of(source: Path) -> dict[str, str]:

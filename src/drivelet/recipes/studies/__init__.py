@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from drivelet.core.errors import InputError
+from drivelet.core.outputs import described
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings
 
@@ -35,4 +36,5 @@ def run(name: str, *, out: Path, executor: Executor, settings: Sequence[str], im
     loaded = import_module(module)
     settled = apply_settings(getattr(loaded, config)(), settings)
     given = {"images": images} if name in WITH_IMAGES else {}
-    return getattr(loaded, function)(settled, out=out, executor=executor, **given)
+    with described(out, config=settled, inputs=given):
+        return getattr(loaded, function)(settled, out=out, executor=executor, **given)
