@@ -106,7 +106,8 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
         shutil.rmtree(stale, ignore_errors=True)
     attempt = Path(tempfile.mkdtemp(prefix="attempt-", dir=out))
     predictions = str(attempt / "preds.jsonl")
-    command = [sys.executable, "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", predictions]
+    # -P: with -m alone Python would import modules from the working directory, which may hold other people's data.
+    command = [sys.executable, "-P", "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", predictions]
     command += ["--prompts", str(prompts)] if prompts else []
     command += ["--blind"] if config.blind else []
     command += ["--threads", str(config.threads)] if config.threads else []
