@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test fuzz lint bench clean
 
 setup: .venv/ready .venv-blender/ready
 
@@ -29,6 +29,10 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest $(TESTS)
+
+# The long fuzz runs over every reader; a short run of each is in `make test`.
+fuzz: setup
+	$(BIN)/pytest -m fuzz $(TESTS)
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -88,7 +88,7 @@ def served(folder: Path) -> Iterator[tuple[httpx.Client, ReviewServer]]:
     """Serve a folder in a thread and yield a client of it."""
     work = desk(folder)
     with ReviewServer(work, frames_at, host="127.0.0.1", port=0) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             with httpx.Client(base_url=server.address, trust_env=False) as client:

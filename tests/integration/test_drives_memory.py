@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mcap.writer import CompressionType
 
+from drive_files import write_sensors, write_video
 from drivelet.core.tables import read_rows
 from drivelet.drives import log_drive
 from drivelet.drives.frames import read_frames
@@ -51,6 +52,20 @@ def test_a_long_log_is_read_in_constant_memory(
     assert tracemalloc.get_traced_memory()[1] < BOUND
     assert len(reads) == len(some)
     tracemalloc.stop()
+
+
+def test_a_long_video_is_read_in_the_memory_of_a_short_one(tmp_path: Path) -> None:
+    peaks: list[int] = []
+    for frames in (100, 100, 2000):  # what is loaded and cached once is not counted
+        (tmp_path / f"{len(peaks)}").mkdir()
+        video = write_video(tmp_path / f"{len(peaks)}" / "drive.mp4", frames=frames, fps=20)
+        write_sensors(video.with_suffix(".csv"), seconds=frames / 20, hz=40)
+        tracemalloc.start()
+        ingest(IngestConfig(), source=video, out=tmp_path / f"out{len(peaks)}")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # The pictures are 18 MiB; a frame's own numbers, of which tables are made, are 2 KiB while a chunk is written.
+    assert peaks[2] - peaks[1] < BOUND
 
 
 class _Counted:

@@ -1,5 +1,6 @@
 """Image manifests: what is read back, and one clear line for each mistake."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_wrong_weight_is_named(tmp_path: Path, weight: str) -> None:
     path = write(tmp_path, f"a.png,traffic_light.state,red,train,g,{weight}", header=HEADER + ",weight")
     with pytest.raises(InputError, match=r"line 2: weight '.*' is no number in \(0, 1\]"):
         read(path)
+
+
+@pytest.mark.parametrize(("column", "most"), [("sensor", 1000), ("boxes", 100_000), ("trust", 200), ("path", 4096)])
+def test_a_cell_that_no_model_should_read_is_named(tmp_path: Path, column: str, most: int) -> None:
+    header = HEADER if column == "path" else f"{HEADER},{column}"
+    cells = {"path": "a.png", "task": "cone.count", "label": "0", "split": "train", "group": "g"}
+    for length in (most, most + 1):
+        line = ",".join((cells | {column: "x" * length}).values())
+        with pytest.raises(InputError) if length > most or column == "path" else nullcontext() as caught:
+            read(write(tmp_path, line, header=header))
+        assert caught is None or len(str(caught.value)) < 600
+        assert length == most or f"line 2: {column} has {length} characters, at most {most}" in str(caught.value)
 
 
 def test_a_wrong_header_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -115,6 +116,57 @@ def test_a_line_cut_short_by_a_crash_is_dropped_and_a_damaged_one_refused(tmp_pa
         desk(folder)
     (folder / JOURNAL).write_bytes(whole.replace(b'"accepted"', b'"praised"'))
     with pytest.raises(InputError, match="review 'praised' is none of"):
+        desk(folder)
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    whole = {"review": "accepted", "drive": "d0", "frame": 0, "task": STATE, "answer": "red", "by": "a", "at": "now"}
+    return whole | changes
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps(record(frame="0")),
+        json.dumps(record(frame=[])),
+        json.dumps(record(frame=True)),
+        json.dumps(record(drive=None)),
+        json.dumps(record(more=1)),
+        "[" * 100_000,
+        "null",
+        "",
+        json.dumps(record(by="x" * (2 << 20))),
+    ],
+)
+def test_a_line_that_is_no_record_is_named_and_nothing_is_cut_off(tmp_path: Path, line: str) -> None:
+    path = tmp_path / JOURNAL
+    content = f"{json.dumps(record())}\n{line}\n{json.dumps(record())}\n"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="line 2: no record of a review") as caught:
+        read_journal(path)
+    assert len(str(caught.value)) < 400
+    assert path.read_text(encoding="utf-8") == content
+
+
+def test_an_end_that_no_crash_left_is_kept(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "l")
+    path = folder / JOURNAL
+    path.write_text(json.dumps(record(review="rejected")))
+    assert len(read_journal(path)) == 1
+    work = desk(folder)
+    work.decide(3, "rejected", "")
+    work.close()
+    assert len(lines(path)) == 2
+    for damage in (b"something else", b"\x89PNG"):
+        path.write_bytes(damage)
+        with pytest.raises(InputError, match="line 1"):
+            read_journal(path)
+        assert path.read_bytes() == damage
+    path.write_bytes(b"\0" * 99)
+    assert read_journal(path) == [] and path.read_bytes() == b""
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match="no file"):
         desk(folder)
 
 

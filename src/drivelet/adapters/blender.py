@@ -7,6 +7,7 @@ import queue
 import shutil
 import subprocess
 import threading
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from drivelet.core.errors import InputError, MissingBackendError
 from drivelet.core.identity import digest_of
 
 WORKER = Path(__file__).resolve().parents[1] / "workers" / "blender_worker.py"
+CHECKOUT = WORKER.parents[3]
 ENVIRONMENT = "DRIVELET_BLENDER"
 ATTEMPTS = 3
 PNG_END = b"IEND\xaeB`\x82"
@@ -74,29 +76,51 @@ def _key_in(labels: Path) -> str | None:
 def find_blender() -> list[str]:
     """The command that runs the worker.
 
-    Looks at the variable DRIVELET_BLENDER (a Python with bpy, or a blender binary), then `.venv-blender/bin/python`
-    in the working directory and above it and in the project root, then a `blender` on the PATH.
+    Looks at the variable DRIVELET_BLENDER (a Python with bpy, or a blender binary), then `.venv-blender` in the
+    checkout that this package runs from, then a `blender` on the PATH. Nothing in the working directory is ever run: it
+    may hold other people's data.
 
     Raises:
         MissingBackendError: none is there.
     """
     named = os.environ.get(ENVIRONMENT)
     if named:
-        found = shutil.which(named)
+        found = shutil.which(named, path=_absolute_path())
         if found is None:
             raise MissingBackendError(f"{ENVIRONMENT}={named}: no such program; name a Python with bpy, or blender")
         return _command(found)
-    here = Path.cwd().resolve()
-    for folder in (here, *here.parents, *WORKER.parents):
-        python = folder / ".venv-blender" / "bin" / "python"
-        if python.is_file():
-            return _command(str(python))
-    binary = shutil.which("blender")
+    python = CHECKOUT / ".venv-blender" / "bin" / "python"
+    if _is_checkout(CHECKOUT) and _is_own(python):
+        return _command(str(python))
+    binary = shutil.which("blender", path=_absolute_path())
     if binary is None:
         raise MissingBackendError(
             "Blender: no .venv-blender and no blender on the PATH; run `make setup` or set DRIVELET_BLENDER to one"
         )
     return _command(binary)
+
+
+def _absolute_path() -> str:
+    """The PATH without entries such as `.`, which mean the working directory."""
+    return os.pathsep.join(entry for entry in os.get_exec_path() if Path(entry).is_absolute())
+
+
+def _is_checkout(folder: Path) -> bool:
+    """Whether this package runs from its source: an installed one lies among other packages."""
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return project.get("project", {}).get("name") == "drivelet"
+
+
+def _is_own(program: Path) -> bool:
+    """Whether a program and the folders of its environment are this user's or the system's to change."""
+    try:
+        owners = {path.stat().st_uid for path in (program, program.parent, program.parents[1])}
+    except OSError:
+        return False
+    return owners <= {0, os.getuid()}
 
 
 def _command(program: str) -> list[str]:

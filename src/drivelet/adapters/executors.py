@@ -28,6 +28,8 @@ class LocalExecutor:
         if count < 2:
             return [function(item) for item in items]
         threads = max(1, (os.cpu_count() or 1) // count)
+        # A fresh interpreter would otherwise look for its first modules in the working directory.
+        os.environ["PYTHONSAFEPATH"] = "1"
         with ProcessPoolExecutor(
             count, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(threads,)
         ) as pool:

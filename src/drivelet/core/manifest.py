@@ -11,6 +11,8 @@ from drivelet.core.errors import InputError
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("path", "task", "label", "split", "group")
+LONGEST = {"path": 4096, "group": 4096, "source": 4096, "licence": 4096, "boxes": 100_000, "sensor": 1000}
+"""Most characters of a cell (others 200): a model reads `sensor` with every picture, in memory that grows squared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +84,13 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
 def _row(path: Path, number: int, cells: Mapping[str, str | None], tasks: Mapping[str, Field], strict: bool) -> Row:
     where = f"{path} line {number}"
     values = {name: (cells.get(name) or "").strip() for name in COLUMNS}
+    for name, text in values.items():
+        most = LONGEST.get(name, 200)
+        if len(text) > most:
+            raise InputError(f"{where}: {name} has {len(text)} characters, at most {most} are read; shorten it")
     image = path.parent / values["path"]
-    if not values["path"] or not image.is_file():
-        raise InputError(f"{where}: image {values['path'] or '(empty)'} does not exist; correct `path`")
+    if not values["path"] or not _is_file(image):
+        raise InputError(f"{where}: image {values['path'][:200] or '(empty)'} does not exist; correct `path`")
     if values["split"] not in SPLITS and (strict or values["split"]):
         raise InputError(f"{where}: split {values['split']!r} is none of {', '.join(SPLITS)}")
     if values["task"] or strict:
@@ -94,6 +100,13 @@ def _row(path: Path, number: int, cells: Mapping[str, str | None], tasks: Mappin
             raise InputError(f"{where}: label {values['label']!r} is outside the set of {values['task']}")
     weight = _weight(values.pop("weight"), where)
     return Row(**{**values, "path": os.path.normpath(image.absolute())}, weight=weight)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
 
 
 def _weight(text: str, where: str) -> float:

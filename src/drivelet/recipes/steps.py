@@ -98,13 +98,13 @@ def _video_frame(source: Path, index: int, image: ImageArray, names: Sequence[st
     return Picture(path=str(source), frame=index, fields=tuple(names), read=lambda: image)
 
 
-def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -> list[Picture]:
+def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -> Iterator[Picture]:
     """One picture an image, asked for the fields of its rows (all of them where a row names none)."""
     asked: dict[tuple[str, str], list[str]] = {}
     for row in read_manifest(manifest, tasks=fields, need_labels=False):
         wanted = asked.setdefault((row.path, row.sensor), [])
         wanted += [name for name in ([row.task] if row.task else names) if name not in wanted and name in names]
-    return [_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted]
+    return (_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted)
 
 
 @flow.stage(1, parts=(predict,))
@@ -118,7 +118,8 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
         shutil.rmtree(stale, ignore_errors=True)
     attempt = Path(tempfile.mkdtemp(prefix="attempt-", dir=out))
     predictions = str(attempt / "preds.jsonl")
-    command = [sys.executable, "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", predictions]
+    # -P: with -m alone Python would import modules from the working directory, which may hold other people's data.
+    command = [sys.executable, "-P", "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", predictions]
     command += ["--prompts", str(prompts)] if prompts else []
     command += ["--blind"] if config.blind else []
     command += ["--threads", str(config.threads)] if config.threads else []

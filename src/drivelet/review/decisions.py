@@ -12,11 +12,12 @@ import fcntl
 import io
 import json
 import os
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pyarrow as pa
 
@@ -30,6 +31,10 @@ LOCK = "review.lock"
 ACCEPTED, FIXED, REJECTED, SKIPPED, UNDO = "accepted", "fixed", "rejected", "skipped", "undo"
 VERDICTS = (ACCEPTED, FIXED, REJECTED, SKIPPED)
 REASON = "rejected_by_reviewer"
+START = b'{"review": "'
+"""How every record begins in the file."""
+LONGEST = 1 << 20
+"""Bytes of a line: no record is as long."""
 
 MACHINE = {"answer": "machine_answer", "accepted": "machine_accepted", "reason": "machine_reason"}
 """What a decision may change -> the column that keeps the machine's own."""
@@ -66,25 +71,49 @@ class Decision:
         return self.drive, self.frame, self.task
 
 
+KINDS = get_type_hints(Decision)
+
+
 def read_journal(path: Path) -> list[Decision]:
     """Read the journal; a last line that a crash cut short was never answered and is cut off.
 
     Raises:
-        InputError: a damaged line before the last.
+        InputError: the journal is no file, or a line is damaged.
     """
-    if not path.is_file():
+    if not path.exists():
         return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
-    return [_record(path, number, line) for number, line in enumerate(whole.splitlines(), start=1)]
+    if not path.is_file():
+        raise InputError(f"{path}: no file; move it away, or put the journal of the reviews back")
+    records: list[Decision] = []
+    with path.open("rb") as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST), b""), start=1):
+            if not line.endswith(b"\n") and len(line) < LONGEST and _is_cut(line):
+                os.truncate(path, stream.tell() - len(line))
+                break
+            records.append(_record(path, number, line))
+    return records
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether a last line is the beginning of a record, or what a crash of the machine leaves in its place.
+
+    Others are damage that a person should see: something wrote over the journal.
+    """
+    start = line.rstrip(b"\0")
+    try:
+        json.loads(start)
+    except (ValueError, RecursionError):
+        return START.startswith(start[: len(START)])
+    return False
 
 
 def _record(path: Path, number: int, line: bytes) -> Decision:
     try:
         decision = Decision(**json.loads(line))
-    except (ValueError, TypeError) as error:
+        for name, kind in KINDS.items():
+            if type(value := getattr(decision, name)) is not kind:
+                raise TypeError(f"{name} is {reprlib.repr(value)}")
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} line {number}: no record of a review ({error}); repair or remove the line") from error
     if decision.review not in (*VERDICTS, UNDO):
         raise InputError(f"{path} line {number}: review {decision.review!r} is none of {', '.join((*VERDICTS, UNDO))}")
@@ -93,7 +122,9 @@ def _record(path: Path, number: int, line: bytes) -> Decision:
 
 def open_journal(folder: Path) -> io.FileIO:
     """Open the journal to append to, and see to it that a new file's name is on the disk too."""
-    journal = io.FileIO(folder / JOURNAL, "ab")
+    journal = io.FileIO(folder / JOURNAL, "ab+")
+    if journal.tell() and os.pread(journal.fileno(), 1, journal.tell() - 1) != b"\n":
+        journal.write(b"\n")  # an editor left the end of the last line out
     listing = os.open(folder, os.O_RDONLY)
     os.fsync(listing)
     os.close(listing)

@@ -3,6 +3,7 @@
 import io
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from threading import Lock
 
 from PIL import Image
@@ -22,8 +23,9 @@ class FrameStore:
     order; a request behind it, or of another file, opens another.
     """
 
-    def __init__(self, read_frames: ReadFrames, *, keep: int = 256) -> None:
-        self._read_frames, self._keep = read_frames, keep
+    def __init__(self, read_frames: ReadFrames, *, keep: int = 256, keep_bytes: int = 128 << 20) -> None:
+        self._read_frames, self._keep, self._keep_bytes = read_frames, keep, keep_bytes
+        self._held = 0
         self._cache: OrderedDict[tuple[str, int], bytes | None] = OrderedDict()
         self._file = ""
         self._ahead: set[int] = set()
@@ -36,11 +38,12 @@ class FrameStore:
         Raises:
             InputError: the file cannot be read.
         """
-        if (file, frame) not in self._cache:
-            with self._decoding:
-                if (file, frame) not in self._cache:
-                    self._read_to(file, frame, upcoming)
-        return self._cache.get((file, frame))
+        with suppress(KeyError):
+            return self._cache[file, frame]
+        with self._decoding:
+            if (file, frame) not in self._cache:
+                self._read_to(file, frame, upcoming)
+            return self._cache[file, frame]
 
     def _read_to(self, file: str, frame: int, upcoming: Upcoming) -> None:
         if file != self._file or frame not in self._ahead:
@@ -62,9 +65,10 @@ class FrameStore:
             self._put((file, frame), None)
 
     def _put(self, key: tuple[str, int], picture: bytes | None) -> None:
+        self._held += len(picture or b"") - len(self._cache.pop(key, None) or b"")
         self._cache[key] = picture
-        while len(self._cache) > self._keep:
-            self._cache.popitem(last=False)
+        while len(self._cache) > self._keep or (self._held > self._keep_bytes and len(self._cache) > 1):
+            self._held -= len(self._cache.popitem(last=False)[1] or b"")
 
 
 def encode(image: ImageArray) -> bytes:

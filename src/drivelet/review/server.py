@@ -1,196 +1,194 @@
-"""The page's server, on the standard library alone.
+"""The page's server.
 
-Another web page must not post decisions: every address begins with a random token that only the printed link holds, and
-the page tells no one where it came from (`Referrer-Policy`). By default only this machine is answered.
+Another web page must not post decisions: every address begins with a random token that only the printed link holds, the
+page tells no one where it came from (`Referrer-Policy`), and a name that is not this machine's is not answered (DNS
+rebinding). By default only this machine is answered.
 """
 
 import errno
 import json
-import os
 import re
 import secrets
 import signal
-import sys
+import socket
+from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
+from functools import cache
+from hashlib import sha256
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import Any, cast
-from urllib.parse import parse_qs, urlsplit
+from ipaddress import ip_address
+from typing import Any, Self
+from urllib.parse import parse_qs
 
 from drivelet.core.errors import InputError
-from drivelet.review.decisions import SKIPPED
+from drivelet.review.api import decide, items, start, undo
 from drivelet.review.desk import Desk
 from drivelet.review.frames import FrameStore, ReadFrames
+from drivelet.review.http import Refused, Reply, Request, Server, listen
 
-MOST_ITEMS = 100
-MOST_BYTES = 65536
-HEADERS = {
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
-    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'none'",
-}
-FRAME = re.compile(r"frame/(\d+)/(\d+)/(\d+)\.jpg")
+FRAME = re.compile(r"frame/([0-9]{1,9})/([0-9]{1,9})/([0-9]{1,9})\.jpg")
+ENDS = (signal.SIGINT, signal.SIGTERM)
+NO_PAGE = "no such page; open the link that `drivelet review` printed"
 
 
-class ReviewServer(ThreadingHTTPServer):
-    """Serves the page of one desk; `address` is the link to open."""
+@cache
+def page() -> bytes:
+    """Return the page."""
+    return files("drivelet.review").joinpath("page.html").read_bytes()
 
-    daemon_threads = True
+
+@cache
+def headers() -> Mapping[str, str]:
+    """Return the headers of every reply: the browser runs the page's own script and style, by their digests."""
+    own = {tag: _digests(tag) for tag in ("script", "style")}
+    return {
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
+        f"script-src {own['script']}; style-src {own['style']}; frame-ancestors 'none'; base-uri 'none'; "
+        "form-action 'none'",
+    }
+
+
+def _digests(tag: str) -> str:
+    inner = re.findall(rb"<%b>(.*?)</%b>" % (tag.encode(), tag.encode()), page(), re.DOTALL)
+    return " ".join(f"'sha256-{b64encode(sha256(text).digest()).decode()}'" for text in inner)
+
+
+class ReviewServer:
+    """Serves the page of one desk; `address` is the link to open.
+
+    A wrong name of the machine gets 403, a wrong address or token 404, both before a body is read; a wrong decision
+    gets 400, a fault 500, each with a line why.
+
+    Raises:
+        InputError: the port is in use, or the host is empty or none of this machine's.
+    """
 
     def __init__(self, desk: Desk, read_frames: ReadFrames, *, host: str, port: int) -> None:
+        host = host.strip().removeprefix("[").removesuffix("]")
+        if not host:
+            raise InputError("--host: empty; give an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all")
         try:
-            super().__init__((host, port), _Handler)
-        except OSError as error:
+            self._listener = listen(host, port)
+        except (OSError, UnicodeError) as error:
             raise InputError(_why_not(host, port, error)) from error
-        self.desk, self.frames = desk, FrameStore(read_frames)
+        self.desk, self._frames = desk, FrameStore(read_frames)
         self.token = secrets.token_urlsafe(16)
-        self.address = f"http://{host}:{self.server_port}/{self.token}/"
+        self.server_port: int = self._listener.getsockname()[1]
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}/{self.token}/"
+        self._names = {"localhost", host.lower(), socket.gethostname().lower()}
+        self._server = Server(self._listener, admit=self._admit, answer=self._answer, refuse=_refusal)
+        self.serve_forever, self.shutdown = self._server.serve_forever, self._server.shutdown
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A page that was closed in the middle of a picture is no fault."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
 
-def _why_not(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"--port {port}: in use on {host}; choose another, or 0 for any that is free"
-    return f"--host {host} --port {port}: {error.strerror or error}; choose others"
+    def _admit(self, request: Request) -> None:
+        if not self._is_ours(request.headers.get("host", "localhost")):
+            raise Refused(HTTPStatus.FORBIDDEN, "not this machine's name; open the link that `drivelet review` printed")
+        path = self._inside(request)
+        if request.method not in ("GET", "HEAD", "POST"):
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method[:40]}: only GET and POST")
+        posts = path in ("api/decide", "api/undo")
+        if path in ("", "api/start", "api/items") or posts or FRAME.fullmatch(path):
+            if posts != (request.method == "POST"):
+                raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{path}: {'POST' if posts else 'GET'} it")
+            return
+        raise Refused(HTTPStatus.NOT_FOUND, NO_PAGE)
 
-
-class _Handler(BaseHTTPRequestHandler):
-    """One connection; a wrong address or token gets 404, a wrong decision 400, a fault 500, each with a line why."""
-
-    protocol_version = "HTTP/1.1"
-    server_version = "drivelet"
-    # Without it the header and the body of an answer wait for each other's acknowledgement: 40 ms a request.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    @property
-    def _reviews(self) -> ReviewServer:
-        return cast("ReviewServer", self.server)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of single requests."""
-
-    def do_GET(self) -> None:
-        """Answer with the page, its start, items, or a frame."""
-        url = urlsplit(self.path)
-        path = self._inside(url.path)
-        frame = FRAME.fullmatch(path or "")
-        if path == "":
-            self._send(files("drivelet.review").joinpath("page.html").read_bytes(), "text/html; charset=utf-8")
-        elif path == "api/start":
-            self._json(start(self._reviews.desk))
-        elif path == "api/items":
-            self._json(items(self._reviews.desk, parse_qs(url.query)))
-        elif frame:
-            self._frame(*(int(part) for part in frame.groups()))
-        else:
-            self._refuse(HTTPStatus.NOT_FOUND, "no such page; open the link that `drivelet review` printed")
-
-    def do_POST(self) -> None:
-        """Take a decision or an undo."""
-        path = self._inside(urlsplit(self.path).path)
+    def _is_ours(self, host: str) -> bool:
+        """Whether a Host header is an address or a name of this machine; an address is nobody's to point elsewhere."""
+        name = re.sub(r":[0-9]*$", "", host).removeprefix("[").removesuffix("]").lower()
         try:
-            body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MOST_BYTES))
+            ip_address(name)
+        except ValueError:
+            return name in self._names
+        return True
+
+    def _inside(self, request: Request) -> str:
+        """Return the path behind the token.
+
+        Raises:
+            Refused: the token is wrong.
+        """
+        token, slash, rest = request.path[1:].partition("/")
+        if not (slash and secrets.compare_digest(token, self.token)):
+            raise Refused(HTTPStatus.NOT_FOUND, NO_PAGE)
+        return rest
+
+    def _answer(self, request: Request) -> Reply:
+        path = self._inside(request)
+        try:
+            if path == "":
+                return _reply(page(), "text/html; charset=utf-8")
+            if path == "api/start":
+                return _json(start(self.desk))
+            if path == "api/items":
+                return _json(items(self.desk, parse_qs(request.query)))
             if path == "api/decide":
-                self._json(decide(self._reviews.desk, json.loads(body)))
-            elif path == "api/undo":
-                self._json(undo(self._reviews.desk))
-            else:
-                self._refuse(HTTPStatus.NOT_FOUND, "no such page; open the link that `drivelet review` printed")
-        except (KeyError, TypeError, ValueError) as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, f"no decision was kept: {error}")
+                return _json(decide(self.desk, json.loads(request.body)))
+            if path == "api/undo":
+                return _json(undo(self.desk))
+            return self._frame(*(int(part) for part in path.removesuffix(".jpg").split("/")[1:]))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            kept = "no decision was kept" if request.method == "POST" else "no such items"
+            raise Refused(HTTPStatus.BAD_REQUEST, f"{kept}: {error}") from error
         except OSError as error:
-            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error.filename or ''}: {error.strerror or error}")
+            raise Refused(
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"{error.filename or ''}: {error.strerror or error}"
+            ) from error
 
-    def _inside(self, path: str) -> str | None:
-        """Return the path behind the token, None where the token is wrong."""
-        _, _, rest = path.partition("/")
-        token, slash, rest = rest.partition("/")
-        right = secrets.compare_digest(token.encode(), self._reviews.token.encode())
-        return rest if slash and right else None
-
-    def _frame(self, band: int, drive: int, frame: int) -> None:
-        desk = self._reviews.desk
+    def _frame(self, band: int, drive: int, frame: int) -> Reply:
         try:
-            file, _ = desk.upcoming(band, drive, frame)
-            picture = self._reviews.frames.jpeg(file, frame, lambda: desk.upcoming(band, drive, frame)[1])
-        except (KeyError, IndexError):
-            self._refuse(HTTPStatus.NOT_FOUND, "no such frame in this queue")
+            file, _ = self.desk.upcoming(band, drive, frame)
+            picture = self._frames.jpeg(file, frame, lambda: self.desk.upcoming(band, drive, frame)[1])
+        except (KeyError, IndexError) as error:
+            raise Refused(HTTPStatus.NOT_FOUND, "no such frame in this queue") from error
         except (InputError, OSError) as error:
-            self._refuse(HTTPStatus.NOT_FOUND, str(error))
-        else:
-            if picture is None:
-                self._refuse(HTTPStatus.NOT_FOUND, f"frame {frame} is damaged")
-            else:
-                self._send(picture, "image/jpeg", cache="private, max-age=86400, immutable")
+            raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+        if picture is None:
+            raise Refused(HTTPStatus.NOT_FOUND, f"frame {frame} is damaged")
+        return _reply(picture, "image/jpeg", cache="private, max-age=86400, immutable")
 
-    def _json(self, value: Any) -> None:
-        self._send(json.dumps(value, allow_nan=False).encode(), "application/json")
 
-    def _refuse(self, status: HTTPStatus, why: str) -> None:
-        self._send(json.dumps({"error": why}).encode(), "application/json", status=status)
+def _why_not(host: str, port: int, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"--port {port}: in use on {host}; choose another, or 0 for any that is free"
+    return f"--host {host} --port {port}: {getattr(error, 'strerror', None) or error}; choose others"
 
-    def _send(self, body: bytes, kind: str, *, status: HTTPStatus = HTTPStatus.OK, cache: str = "no-store") -> None:
-        self.send_response(status)
-        headers = {**HEADERS, "Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": cache}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+
+def _reply(body: bytes, kind: str, *, status: HTTPStatus = HTTPStatus.OK, cache: str = "no-store") -> Reply:
+    return Reply(body=body, status=status, headers={**headers(), "Content-Type": kind, "Cache-Control": cache})
+
+
+def _json(value: Any, *, status: HTTPStatus = HTTPStatus.OK) -> Reply:
+    return _reply(json.dumps(value, allow_nan=False).encode(), "application/json", status=status)
+
+
+def _refusal(refused: Refused) -> Reply:
+    return _json({"error": refused.why}, status=refused.status)
 
 
 def serve(desk: Desk, read_frames: ReadFrames, *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM; the label table is written then.
 
     Raises:
-        InputError: the port is in use, or the host is none of this machine's.
+        InputError: the port is in use, or the host is empty or none of this machine's.
     """
     with closing(desk), ReviewServer(desk, read_frames, host=host, port=port) as server:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        announce(server.address)
-        with suppress(KeyboardInterrupt):
-            server.serve_forever(poll_interval=0.1)
-
-
-def start(desk: Desk) -> dict[str, Any]:
-    """Return what the page needs once: whose review it is, of what, and where to begin."""
-    return {"folder": os.fspath(desk.folder), "reviewer": desk.reviewer, "number": desk.resume(), **desk.progress()}
-
-
-def items(desk: Desk, query: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Return consecutive items: `from` and `count` of the query, at most 100."""
-    first, count = (int(value) if (value := query.get(name, ["0"])[0]).isdecimal() else 0 for name in ("from", "count"))
-    numbers = range(min(first, len(desk.queue)), min(first + min(count, MOST_ITEMS), len(desk.queue)))
-    return {"items": [desk.describe(number) for number in numbers]}
-
-
-def decide(desk: Desk, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep one decision (`number`, `review`, `answer`) and return the item as it now is, progress and what comes next.
-
-    Raises:
-        KeyError, TypeError, ValueError: no such item or verdict.
-    """
-    number = body["number"]
-    if not isinstance(number, int):
-        raise TypeError(f"{number!r} is no item's number")
-    desk.decide(number, str(body["review"]), str(body.get("answer") or ""))
-    return {"item": desk.describe(number), "next": desk.next_open(number), **desk.progress()}
-
-
-def undo(desk: Desk) -> dict[str, Any]:
-    """Take back the last decision and return its item; `number` is null where this queue does not show it."""
-    taken = desk.undo()
-    if taken is None:
-        return {"undone": None, "number": None, "item": None, **desk.progress()}
-    decision, number = taken
-    undone = {"drive": decision.drive, "frame": decision.frame, "task": decision.task, "review": decision.review}
-    item = None if number is None else desk.describe(number)
-    return {"undone": undone, "number": number, "item": item, "skipped": decision.review == SKIPPED, **desk.progress()}
+        before = {number: signal.signal(number, lambda *_: server.shutdown()) for number in ENDS}
+        try:
+            announce(server.address)
+            server.serve_forever()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -15,6 +15,8 @@ from drivelet.core.ports import VisionLanguageModel
 
 Ask = Callable[[ImageArray, Sequence[str], str], Mapping[str, Question | None]]
 """(image, field names, sensor text) -> the question for each field, or None where the router leaves it out."""
+KEPT = 64
+"""Answers about grey images that are kept to be given again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,8 @@ def predict(
         asked = tuple(ask(grey, picture.fields, picture.sensor).values())
         key = (image.shape, picture.fields, asked)
         if key not in seen:  # most grey images are asked the same
+            if len(seen) == KEPT:  # but not where every picture has a sensor text of its own
+                seen.clear()
             seen[key] = list(_answer(model, picture, grey, fields, ask))
         for line in seen[key]:
             yield {**line, "image": picture.path, "frame": picture.frame}
@@ -90,18 +94,18 @@ def write_predictions(lines: Iterable[Mapping[str, Any]], out: Path, *, weight_m
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
-    times: dict[tuple[str, int | None], float] = {}
+    images, seconds, last = 0, 0.0, None
     with partial.open("w", encoding="utf-8") as stream:
         for line in lines:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-            times[line["image"], line["frame"]] = line["ms"]
+            if (picture := (line["image"], line["frame"])) != last:  # the lines of a picture follow each other
+                images, seconds, last = images + 1, seconds + line["ms"] / 1000, picture
     partial.replace(out)
-    seconds = sum(times.values()) / 1000
     write_json(
         cost_path(out),
         {
-            "images": len(times),
-            "fps": round(len(times) / seconds, 3) if seconds else None,
+            "images": images,
+            "fps": round(images / seconds, 3) if seconds else None,
             "peak_rss_mb": round(peak_rss_mb(), 1),
             "weight_mb": round(weight_mb, 3),
         },
