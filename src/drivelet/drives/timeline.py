@@ -16,6 +16,8 @@ RATES = (1.0, 240.0)
 """Frames a second between which the rate that a bare stream states is believed."""
 RESET_S = 1.0
 """Times that fall by more than this have started anew: recordings joined end to end."""
+MADE_UP = 5
+"""Frames within which doubled times may lie off an even rate."""
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +95,7 @@ def read_timeline(path: Path, *, camera: str = "", fps: float = 0.0) -> Timeline
             declared=max(_promised(container, stream, packets), count),
             unshown=packets.unshown,
             first=packets.first,
-            keys_K=np.unique(packets.pts_P[packets.key_P & (packets.pts_P != NONE)][: 0 if numbered else None]),
+            keys_K=_keys(container, packets) if not numbered else np.array([], np.int64),
             numbered=numbered,
             assumed=assumed,
         )
@@ -109,12 +111,16 @@ def _stamps_tell(container: Any, stream: Any, packets: Packets) -> bool:
     """Tell whether every frame bears the time of its display: AVI knows the order of decoding only."""
     if container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc"):
         return False
-    known = packets.pts_P[packets.shown_P] != NONE
-    return bool(known.all()) and not _resets(packets.dts_P, float(stream.time_base)).any()
+    pts = packets.pts_P[packets.shown_P]
+    known_dts = packets.dts_P[packets.dts_P != NONE]
+    resets = np.diff(known_dts) * float(stream.time_base) < -RESET_S
+    return bool((pts != NONE).all()) and len(np.unique(pts)) == len(pts) and not resets.any()
 
 
-def _resets(stamps: Stamps, tick: float) -> NDArray[np.bool_]:
-    return np.diff(stamps[stamps != NONE]) * tick < -RESET_S
+def _keys(container: Any, packets: Packets) -> Stamps:
+    """Return the stamps to seek; a program stream bears few of its own, and others are made up after a seek."""
+    known = packets.key_P & (packets.pts_P != NONE)
+    return np.unique(packets.pts_P[known]) if container.format.name != "mpeg" else np.array([], np.int64)
 
 
 def _rate(stream: Any, fps: float) -> tuple[float, tuple[str, ...]]:
@@ -139,9 +145,13 @@ def _joined(packets: Packets, tick: float) -> Floats:
     period = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / DEFAULT_FPS
     offset_P = np.concatenate([[0.0], np.cumsum(np.where(steps < -RESET_S, period - steps, 0.0))])
     seconds_F = np.sort((dts_P + offset_P)[packets.shown_P])
-    # Equal times would be no rise: a microsecond a frame tells them apart and harms none.
-    rising = seconds_F if (np.diff(seconds_F) > 0).all() else seconds_F + 1e-6 * np.arange(len(seconds_F))
-    return rising - rising[0]
+    seconds_F -= seconds_F[0]
+    if (np.diff(seconds_F) > 0).all():
+        return seconds_F
+    # Equal times were made up by the container's reader from an even rate, or else are told apart by a microsecond.
+    even_F = period * np.arange(len(seconds_F))
+    made_up = np.abs(seconds_F - even_F).max() <= MADE_UP * period
+    return even_F if made_up else seconds_F + 1e-6 * np.arange(len(seconds_F))
 
 
 def _filled(stamps: Stamps) -> Floats:

@@ -137,8 +137,8 @@ def _seek(container: Any, stream: Any, timeline: Timeline, stamp: int) -> Iterat
             continue
         packets = (packet for packet in iter_packets(container, stream) if packet.size)
         first = next((packet for packet in packets if packet.is_keyframe), None)
-        # Some containers land behind what they were asked for.
-        if first is not None and first.pts is not None and first.pts <= stamp:
+        # Some containers land behind what they were asked for, or make up other stamps after it.
+        if first is not None and first.pts in timeline.keys_K and first.pts <= stamp:
             return chain([first], packets)
     return None
 
