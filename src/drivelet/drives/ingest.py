@@ -31,7 +31,7 @@ FRAMES = pa.schema(
     + [("standing", pa.bool_()), *((name, pa.float64()) for name in ("forward_m", "left_m", "yaw_rad"))]
 )
 SENSORS = pa.schema([("channel", pa.string()), ("t", pa.float64()), ("value", pa.float64())])
-CHUNK = 65536
+CHUNK = 8192
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from drivelet.drives.reading import FAR_S
+
 NONE = int(np.iinfo(np.int64).min)
 """The stamp of a packet that bears none."""
 
@@ -70,7 +72,8 @@ def read_packets(container: Any, stream: Any) -> Packets:
         key.append(packet.is_keyframe)
         shown.append(is_shown(packet, codec))
     key_P, shown_P = (np.frombuffer(bytes(flags), np.bool_) for flags in (key, shown))
-    pts_P, dts_P = (np.frombuffer(stamps.tobytes(), np.int64) for stamps in (pts, dts))
+    tick = float(stream.time_base or 0)
+    pts_P, dts_P = (_believed(np.frombuffer(stamps.tobytes(), np.int64), tick) for stamps in (pts, dts))
     first = int(key_P.argmax()) if key_P.any() else 0
     leading_P = _leading(pts_P[first:], key_P[first:])
     return Packets(
@@ -78,6 +81,15 @@ def read_packets(container: Any, stream: Any) -> Packets:
         shown_P=shown_P[first:] & ~leading_P, unshown=int(shown_P[:first].sum() + leading_P.sum()),
         unpromised=empty + int((~shown_P).sum()),
     )  # fmt: skip
+
+
+def _believed(stamps: Stamps, tick: float) -> Stamps:
+    """Take stamps a day off the middle one for damage: for none."""
+    known = stamps[stamps != NONE]
+    if not len(known):
+        return stamps
+    far = np.abs(stamps.astype(np.float64) - np.median(known)) * tick > FAR_S
+    return np.where(far, NONE, stamps)
 
 
 def _leading(pts_P: Stamps, key_P: Flagged) -> Flagged:

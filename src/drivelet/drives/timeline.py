@@ -85,7 +85,7 @@ def read_timeline(path: Path, *, camera: str = "", fps: float = 0.0) -> Timeline
         stamps_F = np.arange(count) if numbered else np.unique(packets.pts_P[packets.shown_P])
         seconds_F = np.arange(count) / rate if bare else (stamps_F - stamps_F[0]) * tick
         if numbered and not bare:
-            seconds_F = _joined(packets, tick)
+            seconds_F = joined_seconds(packets, tick)
         return Timeline(
             camera=chosen,
             others=tuple(other for other in found if other != chosen),
@@ -136,7 +136,7 @@ def _needless(fps: float) -> tuple[str, ...]:
     return (f"video_fps={fps:g} does not apply: the video bears its own times",) if fps else ()
 
 
-def _joined(packets: Packets, tick: float) -> Floats:
+def joined_seconds(packets: Packets, tick: float) -> Floats:
     """Return the times of frames in order of display, from stamps in order of decoding that may be missing here and
     there, or start anew in a recording that is joined to another.
     """
@@ -144,19 +144,19 @@ def _joined(packets: Packets, tick: float) -> Floats:
     steps = np.diff(dts_P)
     period = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / DEFAULT_FPS
     offset_P = np.concatenate([[0.0], np.cumsum(np.where(steps < -RESET_S, period - steps, 0.0))])
-    seconds_F = np.sort((dts_P + offset_P)[packets.shown_P])
-    seconds_F -= seconds_F[0]
+    seconds_F: Floats = np.sort((dts_P + offset_P)[packets.shown_P])
+    seconds_F = seconds_F - seconds_F[0]
     if (np.diff(seconds_F) > 0).all():
         return seconds_F
     # Equal times were made up by the container's reader from an even rate, or else are told apart by a microsecond.
-    even_F = period * np.arange(len(seconds_F))
+    even_F: Floats = np.arange(len(seconds_F), dtype=np.float64) * period
     made_up = np.abs(seconds_F - even_F).max() <= MADE_UP * period
     return even_F if made_up else seconds_F + 1e-6 * np.arange(len(seconds_F))
 
 
 def _filled(stamps: Stamps) -> Floats:
     known = np.flatnonzero(stamps != NONE)
-    return np.interp(np.arange(len(stamps)), known, stamps[known])
+    return np.interp(np.arange(len(stamps)), known, stamps[known]).astype(np.float64)
 
 
 def _promised(container: Any, stream: Any, packets: Packets) -> int:

@@ -76,9 +76,12 @@ def _frames(stream: Any, packets: Iterator[Any]) -> Iterator[Any]:
 def _indexed(frames: Iterator[Any], stream: Any, timeline: Timeline) -> Iterator[tuple[int, Any, bool]]:
     suspect, following = False, 0
     for frame in frames:
-        index = None if frame is None else _index(frame, stream, timeline, following)
+        if frame is None:
+            suspect = True
+            continue
+        index = _index(frame, stream, timeline, following)
         if index is None:
-            suspect |= frame is None or frame.pts is None or frame.pts >= timeline.stamps_F[0]
+            suspect |= frame.pts is None or frame.pts >= timeline.stamps_F[0]
             continue
         if index == following - 1:
             continue
