@@ -134,3 +134,14 @@ def write_cameras(path: Path, cameras: Sequence[tuple[str, Sequence[ImageArray]]
             streams.append((stream, pictures))
         mux(container, streams)
     return path
+
+
+def drop_chunk(path: Path, number: int) -> None:
+    """Empty a chunk of an AVI, as recorders do where a frame came too late; its room becomes padding."""
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"idx1") + 8 + 16 * number
+    place = content.index(b"movi") + int.from_bytes(content[entry + 8 : entry + 12], "little")
+    size = int.from_bytes(content[place + 4 : place + 8], "little")
+    content[place + 4 : place + 16] = bytes(4) + b"JUNK" + (size + size % 2 - 8).to_bytes(4, "little")
+    content[entry + 12 : entry + 16] = bytes(4)
+    path.write_bytes(bytes(content))

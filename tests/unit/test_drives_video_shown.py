@@ -18,6 +18,7 @@ from drivelet.drives.video import SUFFIXES, iter_video, read_video, video_pictur
 from log_files import write_bdd
 from video_files import (
     B_FRAMES,
+    drop_chunk,
     encode,
     grainy,
     number_of,
@@ -182,6 +183,15 @@ def test_a_frame_that_only_serves_others_is_not_missed(tmp_path):
     timeline = read_timeline(path)
     assert (len(timeline.stamps_F), timeline.declared) == (19, 19)
     assert not any(suspect for _, _, suspect in iter_video(path, timeline))
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "libx264", "mpeg4"])
+def test_a_frame_that_the_camera_dropped_is_a_longer_one_and_no_damage(tmp_path, codec):
+    path = encode(tmp_path / "a.avi", grainy(30), codec=codec, options={} if codec == "mjpeg" else {"bf": "0"})
+    drop_chunk(path, 7)
+    summary = summary_of(path, tmp_path / "out")
+    assert (summary["frames"], summary["skipped_frames"], summary["duration_s"]) == (29, 0, 2.9)
+    assert [t for _, t, _ in read_frames(path)][6:8] == pytest.approx([0.6, 0.8])
 
 
 def test_a_cover_picture_is_no_camera(tmp_path):

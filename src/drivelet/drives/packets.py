@@ -30,7 +30,7 @@ class Packets:
         shown_P: whether its frame is shown: not where an edit list leaves it out, where it only serves others, or where
             it comes before the first key frame in order of display and leans on one that is not there.
         unshown: frames that lean on what is not in the file.
-        unpromised: packets that a file counts among its frames, and that hold none to show.
+        hidden: packets whose frames are never meant to be seen.
     """
 
     first: int
@@ -39,18 +39,19 @@ class Packets:
     key_P: Flagged
     shown_P: Flagged
     unshown: int
-    unpromised: int
+    hidden: int
 
 
 def iter_packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield packets until the end or until the container itself is broken off; empty ones stand for no new frame."""
+    """Yield packets until the end or until the container itself is broken off."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
         except (StopIteration, FFmpegError):
             return
-        yield packet
+        if packet.size:
+            yield packet
 
 
 def is_shown(packet: Any, codec: str) -> bool:
@@ -61,12 +62,9 @@ def is_shown(packet: Any, codec: str) -> bool:
 
 def read_packets(container: Any, stream: Any) -> Packets:
     """Read what all packets say: 18 bytes of memory for each."""
-    pts, dts, key, shown, empty = array("q"), array("q"), bytearray(), bytearray(), 0
+    pts, dts, key, shown = array("q"), array("q"), bytearray(), bytearray()
     codec = stream.codec_context.name
     for packet in iter_packets(container, stream):
-        if not packet.size:
-            empty += packet.dts is not None
-            continue
         pts.append(NONE if packet.pts is None else packet.pts)
         dts.append(NONE if packet.dts is None else packet.dts)
         key.append(packet.is_keyframe)
@@ -79,7 +77,7 @@ def read_packets(container: Any, stream: Any) -> Packets:
     return Packets(
         first=first, pts_P=pts_P[first:], dts_P=dts_P[first:], key_P=key_P[first:],
         shown_P=shown_P[first:] & ~leading_P, unshown=int(shown_P[:first].sum() + leading_P.sum()),
-        unpromised=empty + int((~shown_P).sum()),
+        hidden=int((~shown_P).sum()),
     )  # fmt: skip
 
 

@@ -160,8 +160,12 @@ def _filled(stamps: Stamps) -> Floats:
 
 
 def _promised(container: Any, stream: Any, packets: Packets) -> int:
-    """Return how many frames the file's index says that it shows."""
+    """Return how many frames the file says that it shows."""
     if container.format.name.startswith("mov"):
         # The count in the header knows nothing of edit lists; the index does.
         return sum(not entry.is_discard for entry in stream.index_entries) - packets.unshown
-    return int(stream.frames or 0) - packets.unpromised - packets.unshown
+    empty = 0
+    if container.format.name == "avi" and (packets.dts_P != NONE).all():
+        # Frames that the camera dropped, of no bytes, are counted and timed: the one before is shown for longer.
+        empty = max(int(np.ptp(packets.dts_P)) + 1 - len(packets.dts_P), 0)
+    return int(stream.frames or 0) - empty - packets.hidden - packets.unshown

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,8 @@ def iter_video(path: Path, timeline: Timeline) -> Iterator[tuple[int, Any, bool]
 
 def _from_start(container: Any, stream: Any, timeline: Timeline) -> Iterator[Any]:
     """Yield packets from the first key frame on, numbered where their own stamps are of no use."""
-    codec, seen, number = stream.codec_context.name, 0, 0
-    for packet in iter_packets(container, stream):
-        if not packet.size:
-            continue
-        seen += 1
-        if seen <= timeline.first:
-            continue
+    codec, number = stream.codec_context.name, 0
+    for packet in islice(iter_packets(container, stream), timeline.first, None):
         if timeline.numbered:
             shown = is_shown(packet, codec)
             packet.pts = packet.dts = number if shown else None
@@ -138,7 +133,7 @@ def _seek(container: Any, stream: Any, timeline: Timeline, stamp: int) -> Iterat
             container.seek(int(key), stream=stream, backward=True)
         except FFmpegError:
             continue
-        packets = (packet for packet in iter_packets(container, stream) if packet.size)
+        packets = iter_packets(container, stream)
         first = next((packet for packet in packets if packet.is_keyframe), None)
         # Some containers land behind what they were asked for, or make up other stamps after it.
         if first is not None and first.pts in timeline.keys_K and first.pts <= stamp:
