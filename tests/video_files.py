@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 
 from drive_files import numbered_frame
@@ -31,10 +32,11 @@ def encode(
     options: dict[str, str] | None = None,
     matrix: tuple[int, bool, bool] | None = None,
     form: str | None = None,
+    flags: str = "",
 ) -> Path:
     """Write pictures as a video; `matrix` is (degrees counter-clockwise, mirrored left-right, upside down)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", format=form) as container:
+    with av.open(str(path), "w", format=form, options={"movflags": flags} if flags else {}) as container:
         stream = add_stream(container, pictures[0], codec=codec, fps=fps, key_every=key_every, options=options)
         if matrix:
             stream.set_display_rotation(matrix[0], hflip=matrix[1], vflip=matrix[2])
@@ -103,6 +105,18 @@ def recut(source: Path, path: Path, *, packets: slice = slice(None), shift_s: fl
             packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
             packet.stream = stream
             container.mux(packet)
+    return path
+
+
+def without_repeats(source: Path, path: Path, units: str) -> Path:
+    """Copy a video without those units of a stream (parameter sets, mostly) that come after its first packet."""
+    with av.open(str(source)) as given, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(given.streams.video[0])
+        keep = BitStreamFilterContext(f"filter_units=remove_types={units}", given.streams.video[0])
+        for number, packet in enumerate(packet for packet in given.demux(video=0) if packet.size):
+            for left in keep.filter(packet) if number else [packet]:
+                left.stream = stream
+                container.mux(left)
     return path
 
 

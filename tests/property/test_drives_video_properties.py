@@ -68,7 +68,7 @@ def test_times_rise_whatever_the_stamps(rows, tick):
     if not shown_P.any() or ((pts_P == NONE) & (dts_P == NONE)).all():
         return
     packets = Packets(
-        first=0, pts_P=pts_P, dts_P=dts_P, key_P=shown_P, shown_P=shown_P, unshown=0, hidden=0
+        first=0, pts_P=pts_P, dts_P=dts_P, key_P=shown_P, shown_P=shown_P, unshown=0
     )  # fmt: skip
     seconds_F = joined_seconds(packets, tick)
     assert len(seconds_F) == shown_P.sum()
@@ -80,5 +80,5 @@ def test_times_rise_whatever_the_stamps(rows, tick):
 def test_joined_recordings_go_on_at_their_own_pace(parts, frames, start):
     dts_P = np.tile(start + 100 * np.arange(frames, dtype=np.int64), parts)
     every = np.ones(len(dts_P), np.bool_)
-    packets = Packets(first=0, pts_P=dts_P, dts_P=dts_P, key_P=every, shown_P=every, unshown=0, hidden=0)
+    packets = Packets(first=0, pts_P=dts_P, dts_P=dts_P, key_P=every, shown_P=every, unshown=0)
     assert np.allclose(joined_seconds(packets, 0.1), 10.0 * np.arange(len(dts_P)))

@@ -24,6 +24,7 @@ from video_files import (
     number_of,
     numbered,
     recut,
+    without_repeats,
     write_cameras,
     write_cover_first,
 )
@@ -136,6 +137,49 @@ def test_a_cut_by_an_edit_list_starts_at_the_first_shown_frame(tmp_path):
     summary = json.loads((out / "drive.json").read_text())
     assert (summary["skipped_frames"], summary["suspect_frames"], summary["duration_s"]) == (0, 0, 2.2)
     assert [number_of(image) for _, image in frames_at(str(path), [0, 22])] == [17, 39]
+
+
+def test_the_end_that_an_edit_list_leaves_out_is_not_shown(tmp_path):
+    path = encode(tmp_path / "a.mp4", numbered(30), options=B_FRAMES["libx264"])
+    content = bytearray(path.read_bytes())
+    duration = content.index(b"elst") + 12
+    content[duration : duration + 4] = (1500).to_bytes(4, "big")
+    path.write_bytes(bytes(content))
+    summary = summary_of(path, tmp_path / "out")
+    assert (summary["frames"], summary["skipped_frames"], summary["duration_s"]) == (15, 0, 1.4)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "units"),
+    [
+        ("a.ts", "libx264", "7-8"),
+        ("a.264", "libx264", "7-8"),
+        ("a.mkv", "libx264", "7-8"),
+        ("a.ts", "libx265", "32-34"),
+    ],
+)
+def test_parameter_sets_may_stand_at_the_start_alone(tmp_path, monkeypatch, name, codec, units):
+    whole = encode(tmp_path / "whole.ts", numbered(40), codec=codec, options=B_FRAMES[codec], key_every=10)
+    path = without_repeats(whole, tmp_path / name, units)
+    monkeypatch.setattr("drivelet.drives.video.SEEK_AHEAD", 1)
+    assert [number_of(image) for _, image in frames_at(str(path), range(0, 40, 9))] == list(range(0, 40, 9))
+
+
+def test_a_fragmented_mp4_loses_only_what_is_cut_off(tmp_path):
+    path = encode(tmp_path / "a.mp4", grainy(40), key_every=10, flags="frag_keyframe+empty_moov")
+    path.write_bytes(path.read_bytes()[: -(path.stat().st_size // 4)])
+    read = [(index, number_of(image)) for index, image in frames_at(str(path), range(40))]
+    assert 20 < len(read) < 40
+    assert all(index == number for index, number in read)
+
+
+@pytest.mark.parametrize(("name", "flags"), [("a.mp4", "faststart"), ("a.avi", "")])
+def test_what_a_file_promises_and_does_not_hold_is_counted(tmp_path, name, flags):
+    path = encode(tmp_path / name, grainy(40), options={"bf": "0"}, flags=flags)
+    path.write_bytes(path.read_bytes()[: -(path.stat().st_size // 3)])
+    summary = summary_of(path, tmp_path / "out")
+    assert 20 < summary["frames"] < 35
+    assert summary["frames"] + summary["skipped_frames"] == 40
 
 
 def test_frames_lost_behind_an_edit_list_are_still_counted(tmp_path):

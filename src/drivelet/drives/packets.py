@@ -30,7 +30,6 @@ class Packets:
         shown_P: whether its frame is shown: not where an edit list leaves it out, where it only serves others, or where
             it comes before the first key frame in order of display and leans on one that is not there.
         unshown: frames that lean on what is not in the file.
-        hidden: packets whose frames are never meant to be seen.
     """
 
     first: int
@@ -39,7 +38,6 @@ class Packets:
     key_P: Flagged
     shown_P: Flagged
     unshown: int
-    hidden: int
 
 
 def iter_packets(container: Any, stream: Any) -> Iterator[Any]:
@@ -77,7 +75,6 @@ def read_packets(container: Any, stream: Any) -> Packets:
     return Packets(
         first=first, pts_P=pts_P[first:], dts_P=dts_P[first:], key_P=key_P[first:],
         shown_P=shown_P[first:] & ~leading_P, unshown=int(shown_P[:first].sum() + leading_P.sum()),
-        hidden=int((~shown_P).sum()),
     )  # fmt: skip
 
 

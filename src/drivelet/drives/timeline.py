@@ -164,8 +164,9 @@ def _promised(container: Any, stream: Any, packets: Packets) -> int:
     if container.format.name.startswith("mov"):
         # The count in the header knows nothing of edit lists; the index does.
         return sum(not entry.is_discard for entry in stream.index_entries) - packets.unshown
-    empty = 0
-    if container.format.name == "avi" and (packets.dts_P != NONE).all():
+    missing = int(stream.frames or 0) - packets.first - len(packets.pts_P)
+    if container.format.name == "avi" and len(packets.dts_P) > 1 and (packets.dts_P != NONE).all():
         # Frames that the camera dropped, of no bytes, are counted and timed: the one before is shown for longer.
-        empty = max(int(np.ptp(packets.dts_P)) + 1 - len(packets.dts_P), 0)
-    return int(stream.frames or 0) - empty - packets.hidden - packets.unshown
+        span = int(np.ptp(packets.dts_P))
+        missing = (int(stream.frames) - packets.first - span - 1) // max(span // (len(packets.dts_P) - 1), 1)
+    return int(packets.shown_P.sum()) + missing
