@@ -168,6 +168,7 @@ def _open_segment(folder: Path) -> Recording:
             file=str(video),
             pictures=pictures,
             dropped=[Dropped(channel="processed_log", source="global_pose", reason=why)],
+            assumed=[f"no frame_times; {pictures.fps:g} frames/s, as the video says or comma2k19 records"],
         )
     pictures, origin = _on_clock(pictures, times_F, folder)
     streams, dropped = _streams(_of_folder(folder), origin)
