@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from drive_files import damage, write_sensors
+from drive_files import damage, write_images, write_sensors
 from drivelet.core.errors import InputError
 from drivelet.core.tables import read_rows
 from drivelet.drives.display_matrix import Turn, read_matrix
@@ -284,12 +284,13 @@ def test_a_camera_that_is_not_there_is_an_error_that_names_those_that_are(tmp_pa
         ingest(IngestConfig(camera="7"), source=path, out=tmp_path / "out")
 
 
-def test_a_setting_that_does_not_apply_is_said(tmp_path, capsys):
-    path = encode(tmp_path / "a.mp4", numbered(3))
-    summary = summary_of(path, tmp_path / "out", camera="front", video_fps=20.0)
-    assert [sentence.split(";")[0].split(":")[0] for sentence in summary["assumed"]] == [
-        "video_fps=20 does not apply",
+@pytest.mark.parametrize("kind", ["video", "images"])
+def test_a_setting_that_does_not_apply_is_said(tmp_path, capsys, kind):
+    source = encode(tmp_path / "a.mp4", numbered(3)) if kind == "video" else write_images(tmp_path / "a", ["1.png"])
+    said = summary_of(source, tmp_path / "out", camera="front", video_fps=20.0)["assumed"]
+    assert sorted(sentence.split(":")[0] for sentence in said if "does not apply" in sentence) == [
         "camera=front does not apply",
+        "video_fps=20 does not apply",
     ]
     assert "camera=front does not apply" in capsys.readouterr().err.splitlines()[-1]
 

@@ -167,13 +167,15 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
 
 
 def open_drive(config: IngestConfig, drive: DriveSource) -> Recording:
-    """Open a drive by its reader; a camera that is set where there is no choice is said to be of no use."""
+    """Open a drive by its reader; a setting that is of no use to it is said to be."""
     found = reader(drive.kind)
     recording = found.open(drive, (config.video_fps or 0.0) if found.bare else config.image_fps, config.camera)
-    if not config.camera or recording.camera:
-        return recording
-    needless = f"camera={config.camera} does not apply: there is one camera to choose from"
-    return replace(recording, assumed=[*recording.assumed, needless])
+    needless: list[str] = []
+    if config.camera and not recording.camera:
+        needless.append(f"camera={config.camera} does not apply: there is one camera to choose from")
+    if config.video_fps and not found.bare:
+        needless.append(f"video_fps={config.video_fps:g} does not apply: this is no bare stream")
+    return replace(recording, assumed=[*recording.assumed, *needless])
 
 
 def check_frames(drive: DriveSource, recording: Recording) -> Scan:

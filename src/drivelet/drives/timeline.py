@@ -133,7 +133,7 @@ def _rate(stream: Any, fps: float) -> tuple[float, tuple[str, ...]]:
 
 
 def _needless(fps: float) -> tuple[str, ...]:
-    return (f"video_fps={fps:g} does not apply: the video bears its own times",) if fps else ()
+    return (f"video_fps={fps:g} does not apply: this is no bare stream",) if fps else ()
 
 
 def joined_seconds(packets: Packets, tick: float) -> Floats:
