@@ -81,6 +81,18 @@ def test_a_frame_is_the_same_whether_reached_by_seek_or_by_decoding(tmp_path, mo
         assert all(np.array_equal(image, whole[index]) for index, _, image in read)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg", "mpeg4"])
+def test_a_long_avi_whose_frames_keep_their_places_is_sought(tmp_path, monkeypatch, codec):
+    options = {} if codec == "mjpeg" else {"bf": "0"}
+    path = encode(tmp_path / "a.avi", numbered(50), codec=codec, options=options, key_every=7)
+    drop_chunk(path, 20)
+    timeline = read_timeline(path)
+    assert len(timeline.keys_K)
+    monkeypatch.setattr("drivelet.drives.video.SEEK_AHEAD", 1)
+    numbers = [(i, round(t * 10), number_of(image)) for i, t, image in read_video(path, timeline, range(2, 49, 9))]
+    assert numbers == [(n, n + (n >= 20), n + (n >= 20)) for n in range(2, 49, 9)]
+
+
 @pytest.mark.parametrize("mirrored", [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_the_display_matrix_is_applied_wherever_frames_are_read(tmp_path, degrees, mirrored):

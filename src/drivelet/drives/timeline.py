@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from av.format import Flags
@@ -20,6 +20,7 @@ MADE_UP = 5
 """Frames within which doubled times may lie off an even rate."""
 
 Floats = NDArray[np.float64]
+Kind = Literal["pts", "dts", "number"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class Timeline:
         unshown: frames left out because the key frame that they lean on is not in the file.
         first: how many packets come before the first that is decoded.
         keys_K: rising stamps of the key frames from which decoding may begin; empty where only the start will do.
-        numbered: whether the packets' own stamps do not tell the frames apart: then frames are numbered as they leave
-            the decoder, which is the order of display.
+        kind: which stamp of a packet its frame bears: that of display, that of decoding where frames never change
+            places, or, where neither tells the frames apart, their number as they leave the decoder.
         assumed: what was taken for granted.
     """
 
@@ -50,7 +51,7 @@ class Timeline:
     unshown: int
     first: int
     keys_K: Stamps
-    numbered: bool
+    kind: Kind
     assumed: tuple[str, ...]
 
     def index(self, stamp: int | None) -> int | None:
@@ -79,24 +80,25 @@ def read_timeline(path: Path, *, camera: str = "", fps: float = 0.0) -> Timeline
         if not count:
             raise unreadable(path, "it holds no frames")
         bare = _is_bare(container, packets)
-        numbered = bare or not _stamps_tell(container, stream, packets)
+        kind: Kind = "number" if bare else _kind(container, stream, packets)
         rate, assumed = _rate(stream, fps) if bare else (float(stream.average_rate or 0.0), _needless(fps))
         tick = float(stream.time_base)
-        stamps_F = np.arange(count) if numbered else np.unique(packets.pts_P[packets.shown_P])
-        seconds_F = np.arange(count) / rate if bare else (stamps_F - stamps_F[0]) * tick
-        if numbered and not bare:
-            seconds_F = joined_seconds(packets, tick)
+        stamps_F = np.arange(count) if kind == "number" else np.sort(_stamps(packets, kind)[packets.shown_P])
+        if bare:
+            seconds_F = stamps_F / rate
+        else:
+            seconds_F = joined_seconds(packets, tick) if kind == "number" else (stamps_F - stamps_F[0]) * tick
         return Timeline(
             camera=chosen,
             others=tuple(other for other in found if other != chosen),
             stamps_F=stamps_F,
             seconds_F=seconds_F,
-            fps=(len(seconds_F) - 1) / float(seconds_F[-1]) if len(seconds_F) > 1 else rate,
+            fps=(count - 1) / float(seconds_F[-1]) if count > 1 else rate,
             declared=max(_promised(container, stream, packets), count),
             unshown=packets.unshown,
             first=packets.first,
-            keys_K=_keys(container, packets) if not numbered else np.array([], np.int64),
-            numbered=numbered,
+            keys_K=_keys(container, packets, kind),
+            kind=kind,
             assumed=assumed,
         )
 
@@ -107,20 +109,27 @@ def _is_bare(container: Any, packets: Packets) -> bool:
     return bool(container.format.flags & Flags.no_timestamps.value) or bool(untimed.all())
 
 
-def _stamps_tell(container: Any, stream: Any, packets: Packets) -> bool:
-    """Tell whether every frame bears the time of its display: AVI knows the order of decoding only."""
-    if container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc"):
-        return False
-    pts = packets.pts_P[packets.shown_P]
-    known_dts = packets.dts_P[packets.dts_P != NONE]
-    resets = np.diff(known_dts) * float(stream.time_base) < -RESET_S
-    return bool((pts != NONE).all()) and len(np.unique(pts)) == len(pts) and not resets.any()
+def _kind(container: Any, stream: Any, packets: Packets) -> Kind:
+    """Tell which stamps tell the frames apart: none where they are missing, doubled, or start anew."""
+    known = packets.dts_P[packets.dts_P != NONE]
+    if (np.diff(known) * float(stream.time_base) < -RESET_S).any():
+        return "number"
+    # AVI knows the order of decoding only, and what FFmpeg makes of it is wrong for these.
+    kind: Kind = "dts" if container.format.name == "avi" and stream.codec_context.name in ("h264", "hevc") else "pts"
+    stamps = _stamps(packets, kind)[packets.shown_P]
+    apart = (stamps != NONE).all() and len(np.unique(stamps)) == len(stamps)
+    return kind if apart and (kind == "pts" or not stream.codec_context.has_b_frames) else "number"
 
 
-def _keys(container: Any, packets: Packets) -> Stamps:
+def _stamps(packets: Packets, kind: Kind) -> Stamps:
+    return packets.dts_P if kind == "dts" else packets.pts_P
+
+
+def _keys(container: Any, packets: Packets, kind: Kind) -> Stamps:
     """Return the stamps to seek; a program stream bears few of its own, and others are made up after a seek."""
-    known = packets.key_P & (packets.pts_P != NONE)
-    return np.unique(packets.pts_P[known]) if container.format.name != "mpeg" else np.array([], np.int64)
+    stamps = _stamps(packets, kind)[packets.key_P]
+    sought = kind != "number" and container.format.name != "mpeg"
+    return np.unique(stamps[stamps != NONE]) if sought else np.array([], np.int64)
 
 
 def _rate(stream: Any, fps: float) -> tuple[float, tuple[str, ...]]:

@@ -47,13 +47,20 @@ def iter_video(path: Path, timeline: Timeline) -> Iterator[tuple[int, Any, bool]
 
 
 def _from_start(container: Any, stream: Any, timeline: Timeline) -> Iterator[Any]:
-    """Yield packets from the first key frame on, numbered where their own stamps are of no use."""
+    """Yield packets from the first key frame on, with the stamps that their frames are to bear."""
     codec, number = stream.codec_context.name, 0
-    for packet in islice(iter_packets(container, stream), timeline.first, None):
-        if timeline.numbered:
+    for packet in islice(_packets(container, stream, timeline), timeline.first, None):
+        if timeline.kind == "number":
             shown = is_shown(packet, codec)
             packet.pts = packet.dts = number if shown else None
             number += shown
+        yield packet
+
+
+def _packets(container: Any, stream: Any, timeline: Timeline) -> Iterator[Any]:
+    for packet in iter_packets(container, stream):
+        if timeline.kind == "dts":
+            packet.pts = packet.dts
         yield packet
 
 
@@ -90,7 +97,7 @@ def _indexed(frames: Iterator[Any], stream: Any, timeline: Timeline) -> Iterator
 
 
 def _index(frame: Any, stream: Any, timeline: Timeline, following: int) -> int | None:
-    if not timeline.numbered or frame.pts is None:
+    if timeline.kind != "number" or frame.pts is None:
         return timeline.index(frame.pts)
     # Where frames change places, the number of a packet is that of its frame only at a key frame: all that come before
     # it in the file have been shown then, and those that are missing are lost.
@@ -133,7 +140,7 @@ def _seek(container: Any, stream: Any, timeline: Timeline, stamp: int) -> Iterat
             container.seek(int(key), stream=stream, backward=True)
         except FFmpegError:
             continue
-        packets = iter_packets(container, stream)
+        packets = _packets(container, stream, timeline)
         first = next((packet for packet in packets if packet.is_keyframe), None)
         # Some containers land behind what they were asked for, or make up other stamps after it.
         if first is not None and first.pts in timeline.keys_K and first.pts <= stamp:
