@@ -1,6 +1,7 @@
 """The frames of a video are those that a player shows, in its order, at its times, the way up that it shows them."""
 
 import json
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -18,9 +19,11 @@ from drivelet.drives.video import SUFFIXES, iter_video, read_video, video_pictur
 from log_files import write_bdd
 from video_files import (
     B_FRAMES,
+    add_stream,
     drop_chunk,
     encode,
     grainy,
+    mux,
     number_of,
     numbered,
     recut,
@@ -106,6 +109,15 @@ def test_the_display_matrix_is_applied_wherever_frames_are_read(tmp_path, degree
         assert np.abs(image.astype(int) - shown).mean() < 6
     summary = summary_of(path, tmp_path / "out")
     assert (summary["width"], summary["height"]) == (shown.shape[1], shown.shape[0])
+
+
+def test_pixels_that_are_not_square_are_said(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = add_stream(container, numbered(1)[0])
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        mux(container, [(stream, numbered(3))])
+    said = summary_of(tmp_path / "a.mkv", tmp_path / "out")["assumed"]
+    assert said == ["pixels are 1.33 as wide as high; the picture stays as it is stored"]
 
 
 def test_motion_and_boxes_speak_of_the_shown_frame(tmp_path):

@@ -26,7 +26,9 @@ ELSEWHERE = re.compile(
 
 
 class Camera(NamedTuple):
-    """A picture stream: its number among the file's cameras and among all its streams, its size, title and weight."""
+    """A picture stream: its number among the file's cameras and among all its streams, its size, title and weight, and
+    the width of its pixels for a height of 1.
+    """
 
     number: int
     stream: int
@@ -34,6 +36,7 @@ class Camera(NamedTuple):
     height: int
     title: str
     preference: tuple[bool, int, int, bool]
+    pixel_width: float = 1.0
 
     def __str__(self) -> str:
         return f"{self.number} ({self.width} x {self.height}{f', {self.title}' if self.title else ''})"
@@ -83,7 +86,8 @@ def _camera(number: int, stream: Any) -> Camera:
         stream.width * stream.height,
         bool(stream.disposition & Disposition.default),
     )
-    return Camera(number, stream.index, stream.width, stream.height, title, preference)
+    pixel_width = float(stream.sample_aspect_ratio or 1.0)
+    return Camera(number, stream.index, stream.width, stream.height, title, preference, pixel_width)
 
 
 def choose_camera(found: Sequence[Camera], wanted: str, path: Path) -> Camera:

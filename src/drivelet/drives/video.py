@@ -188,7 +188,11 @@ def open_video(path: Path, *, fps: float, camera: str) -> Recording:
     """
     timeline = read_timeline(path, camera=camera, fps=fps)
     taken, others = timeline.camera, timeline.others
-    choice = f"camera {taken} of {len(others) + 1} is taken, set ingest camera"
+    assumed = [*timeline.assumed]
+    if others and not camera:
+        assumed.append(f"camera {taken} of {len(others) + 1} is taken, set ingest camera")
+    if abs(taken.pixel_width - 1) > 0.01:
+        assumed.append(f"pixels are {taken.pixel_width:.3g} as wide as high; the picture stays as it is stored")
     return Recording(
         file=f"{path}#{taken.number}" if camera and others else str(path),
         pictures=_pictures(path, timeline),
@@ -198,7 +202,7 @@ def open_video(path: Path, *, fps: float, camera: str) -> Recording:
             Dropped(channel="camera", source=str(other), reason=f"camera {taken.number} is taken", spare=True)
             for other in others
         ],
-        assumed=[*timeline.assumed, *([choice] if others and not camera else [])],
+        assumed=assumed,
     )
 
 
