@@ -37,14 +37,14 @@ def write_video(
     return path
 
 
-def damage(path: Path, *, packets: tuple[int, ...]) -> None:
-    """Overwrite the payload of some packets with garbage, leaving the container's index whole."""
+def damage(path: Path, *, packets: tuple[int, ...], keep: int = 0) -> None:
+    """Overwrite the payload of some packets with garbage but for its first bytes; the container's index stays whole."""
     with av.open(str(path)) as container:
         spots = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
     content = bytearray(path.read_bytes())
     for number in packets:
         position, size = spots[number]
-        content[position : position + size] = b"\xff" * size
+        content[position + keep : position + size] = b"\xff" * (size - keep)
     path.write_bytes(bytes(content))
 
 

@@ -1,18 +1,22 @@
 """A long log is read in memory that does not grow with it."""
 
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mcap.writer import CompressionType
 
-from drive_files import write_sensors, write_video
+from drive_files import numbered_frame, write_sensors, write_video
+from drivelet.core.artifacts import ImageArray
 from drivelet.core.tables import read_rows
 from drivelet.drives import log_drive
 from drivelet.drives.frames import read_frames
 from drivelet.drives.ingest import IngestConfig, ingest
 from log_files import START_NS, Entry, jpeg, write_bag, write_mcap
+from video_files import encode
 
 BOUND = 5 * 2**20
 """Bytes: a fraction of the pictures, which are 17 to 70 MiB."""
@@ -66,6 +70,32 @@ def test_a_long_video_is_read_in_the_memory_of_a_short_one(tmp_path: Path) -> No
         tracemalloc.stop()
     # The pictures are 18 MiB; a frame's own numbers, of which tables are made, are 2 KiB while a chunk is written.
     assert peaks[2] - peaks[1] < BOUND
+@pytest.mark.parametrize("suffix", ["mp4", "h264"])
+def test_a_long_video_is_read_in_constant_memory(tmp_path: Path, suffix: str) -> None:
+    frames = 1500
+    path = encode(tmp_path / f"long.{suffix}", Repeated(frames), options={"preset": "ultrafast"})
+    tracemalloc.start()
+    out = ingest(IngestConfig(), source=path, out=tmp_path / "out")
+    assert tracemalloc.get_traced_memory()[1] < BOUND < frames * Repeated.picture.nbytes / 3
+    tracemalloc.stop()
+    assert len(read_rows(out / "frames.lance")) == frames
+
+
+class Repeated(Sequence[ImageArray]):
+    """One picture, many times over."""
+
+    picture = numbered_frame(0, width=160, height=96)
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+
+    def __len__(self) -> int:
+        return self._times
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < self._times:
+            raise IndexError(number)
+        return self.picture
 
 
 class _Counted:

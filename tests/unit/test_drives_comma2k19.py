@@ -43,6 +43,15 @@ def test_segments_are_found_by_route_and_number_and_by_their_video(tmp_path):
     assert [source.file for source in discover(folder / "video.hevc")] == [folder]
 
 
+def test_without_frame_times_the_rate_of_the_device_is_assumed_aloud(tmp_path):
+    folder = write_comma(tmp_path / "40")
+    (folder / "global_pose" / "frame_times").unlink()
+    out = ingest(IngestConfig(), source=folder, out=tmp_path / "out")
+    summary = json.loads((out / "drive.json").read_text())
+    assert summary["fps"] == 20.0
+    assert summary["assumed"] == ["no frame_times; 20 frames/s, as the video says or comma2k19 records"]
+
+
 def test_frame_times_that_do_not_rise_or_have_no_frame_are_skipped(tmp_path):
     folder = write_comma(tmp_path / "40")
     times = np.load(folder / "global_pose/frame_times")

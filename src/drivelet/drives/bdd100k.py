@@ -8,6 +8,7 @@ to tell them.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from drivelet.core.errors import InputError
 from drivelet.drives.messages import BROKEN
 from drivelet.drives.reading import DriveSource, Dropped, Floats, Reader, Recording, Stream, read_bytes
-from drivelet.drives.video import video_pictures
+from drivelet.drives.video import open_video, video_pictures
 
 KEYS = ("startTime", "accelerometer", "gyro", "locations", "gps")
 GRAVITY = 9.80665
@@ -49,13 +50,13 @@ def _is_info(file: Path) -> bool:
 
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
-    pictures = video_pictures(drive.file)
+    recording = open_video(drive.file, fps=fps, camera=camera)
     assert drive.sensors is not None
     try:
         streams, lost, dropped = read_info(drive.sensors)
     except InputError as error:
         streams, lost, dropped = [], {}, [Dropped(channel="sensors", source=drive.sensors.name, reason=str(error))]
-    return Recording(file=str(drive.file), pictures=pictures, streams=streams, lost=lost, dropped=dropped)
+    return replace(recording, streams=streams, lost={**recording.lost, **lost}, dropped=[*recording.dropped, *dropped])
 
 
 def read_info(file: Path) -> tuple[list[Stream], dict[str, int], list[Dropped]]:
@@ -153,4 +154,10 @@ def _sign(time_N: Floats, value_N: Floats, at_M: Floats, reference_M: Floats) ->
     return int(np.sign(correlation)) if abs(correlation) >= TELLING else 0
 
 
-READER = Reader(kind="bdd100k", owns=lambda path, part: False, open=_open, pictures=video_pictures)
+READER = Reader(
+    kind="bdd100k",
+    owns=lambda path, part: False,
+    open=_open,
+    pictures=lambda path, part, fps: video_pictures(path, part),
+    bare=True,
+)

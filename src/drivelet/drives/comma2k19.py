@@ -21,6 +21,8 @@ from drivelet.drives.video import video_pictures
 
 VIDEOS = ("video.hevc", "video.mp4")
 POSES = ("global_pose", "global_pos")
+FPS = 20.0
+"""What the EON records; its .hevc bears no times."""
 FOCAL_PX = {1164: 910.0}
 """Picture width -> focal length of the EON's road camera, from openpilot's `common/transformations/camera.py`."""
 SIGNALS = (
@@ -131,7 +133,7 @@ def _on_clock(pictures: Pictures, times_F: Floats, where: Path) -> tuple[Picture
     lost = pictures.lost + max(len(pictures.frames), len(times_F)) - len(kept)
     return Pictures(
         frames=kept, times=[float(times_F[n]) - origin for n in kept], read=pictures.read, check=pictures.check,
-        fps=20.0, lost=lost,
+        fps=FPS, lost=lost,
     ), origin  # fmt: skip
 
 
@@ -145,7 +147,7 @@ def segment_pictures(path: Path, part: str, fps: float) -> Pictures:
         raise InputError(
             f"{path}: holds sensors and frame times but no pictures; give the segment's folder with its video"
         )
-    pictures = video_pictures(path)
+    pictures = video_pictures(path, fps=FPS)
     times_F = _frame_times(path.parent)
     return pictures if times_F is None else _on_clock(pictures, times_F, path.parent)[0]
 
@@ -158,7 +160,7 @@ def _open_segment(folder: Path) -> Recording:
     video = next((folder / name for name in VIDEOS if (folder / name).is_file()), None)
     if video is None:
         raise InputError(f"{folder}: no {' or '.join(VIDEOS)} in this segment; copy it again")
-    pictures = video_pictures(video)
+    pictures = video_pictures(video, fps=FPS)
     times_F = _frame_times(folder)
     if times_F is None:
         why = "frame_times is missing: the sensors' clock cannot be tied to the frames"
@@ -166,6 +168,7 @@ def _open_segment(folder: Path) -> Recording:
             file=str(video),
             pictures=pictures,
             dropped=[Dropped(channel="processed_log", source="global_pose", reason=why)],
+            assumed=[f"no frame_times; {pictures.fps:g} frames/s, as the video says or comma2k19 records"],
         )
     pictures, origin = _on_clock(pictures, times_F, folder)
     streams, dropped = _streams(_of_folder(folder), origin)
@@ -189,7 +192,7 @@ def _open_minute(file: Path) -> Recording:
     except Exception as error:
         raise InputError(f"{file}: no readable comma2k19 minute ({_line(error)}); copy it again") from error
     times = [float(times_F[n]) - origin for n in kept]
-    pictures = Pictures(frames=kept, times=times, read=_no_pictures, fps=20.0, lost=len(times_F) - len(kept))
+    pictures = Pictures(frames=kept, times=times, read=_no_pictures, fps=FPS, lost=len(times_F) - len(kept))
     return Recording(file=str(file), pictures=pictures, streams=streams, dropped=dropped, readable=False)
 
 

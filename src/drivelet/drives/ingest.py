@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from dataclasses import field as default
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +33,7 @@ FRAMES = pa.schema(
     + [("standing", pa.bool_()), *((name, pa.float64()) for name in ("forward_m", "left_m", "yaw_rad"))]
 )
 SENSORS = pa.schema([("channel", pa.string()), ("t", pa.float64()), ("value", pa.float64())])
-CHUNK = 65536
+CHUNK = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,10 @@ class IngestConfig:
 
     Attributes:
         image_fps: frames per second of a folder of images that bears no times.
-        camera: the image topic, camera folder or channel to use; empty takes the front camera, or the busiest topic.
+        video_fps: frames per second of a video without container, which bears no times; None takes what the stream
+            states, or 25.
+        camera: the image topic, camera folder or channel, or the number or title of the picture stream of a video;
+            empty takes the front camera.
         alignment: how sensor samples reach frame times.
         max_gap_s: a frame further than this from any sensor sample gets NaN.
         clock: how the sensors' clock is compared with the camera's.
@@ -49,11 +53,19 @@ class IngestConfig:
     """
 
     image_fps: float = DEFAULT_IMAGE_FPS
+    video_fps: float | None = None
     camera: str = ""
     alignment: Literal["linear", "nearest"] = "linear"
     max_gap_s: float = 0.5
     clock: ClockConfig = default(default_factory=ClockConfig)
     ego: EgoConfig = default(default_factory=EgoConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("image_fps", "video_fps"):
+            if (rate := getattr(self, name)) is not None and not 0 < rate < inf:
+                raise InputError(f"{name}={rate}: give frames per second above 0")
+        if not 0 <= self.max_gap_s < inf:
+            raise InputError(f"max_gap_s={self.max_gap_s}: give seconds, 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +146,7 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
     """Write the tables of one drive to `out`; return `out`."""
     # Wild numbers overflow to what is no number, and that is left out and counted.
     with np.errstate(all="ignore"):
-        recording = reader(drive.kind).open(drive, config.image_fps, config.camera)
+        recording = open_drive(config, drive)
         scan = check_frames(drive, recording)
         sensors = choose_sensors(config, drive, recording, end=scan.times[-1])
     motion = find_motion(
@@ -152,6 +164,18 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
     if alarm := summary["clock"]["alarm"]:
         say(f"{_plain(drive.name)}: sensors stay on their own clock: {_plain(alarm)}")
     return out
+
+
+def open_drive(config: IngestConfig, drive: DriveSource) -> Recording:
+    """Open a drive by its reader; a setting that is of no use to it is said to be."""
+    found = reader(drive.kind)
+    recording = found.open(drive, (config.video_fps or 0.0) if found.bare else config.image_fps, config.camera)
+    needless: list[str] = []
+    if config.camera and not recording.camera:
+        needless.append(f"camera={config.camera} does not apply: there is one camera to choose from")
+    if config.video_fps and not found.bare:
+        needless.append(f"video_fps={config.video_fps:g} does not apply: this is no bare stream")
+    return replace(recording, assumed=[*recording.assumed, *needless])
 
 
 def check_frames(drive: DriveSource, recording: Recording) -> Scan:

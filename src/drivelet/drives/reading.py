@@ -127,14 +127,17 @@ class Reader:
     Attributes:
         kind: its name in `drive.json`.
         owns: whether a path of the `file` column, with its part, is of this format.
-        open: (drive, frame rate of images without times, camera or "") -> the recording.
+        open: (drive, frame rate of frames without times, camera or "") -> the recording.
         pictures: (path, part, frame rate of images without times) -> the frames.
+        bare: whether frames without times are those of a bare stream: then `open` is given the rate of these, 0 where
+            none is set.
     """
 
     kind: str
     owns: Callable[[Path, str], bool]
     open: Callable[[DriveSource, float, str], Recording]
     pictures: Callable[[Path, str, float], Pictures]
+    bare: bool = False
 
 
 def by_time(times_ns: Sequence[int]) -> list[int]:
