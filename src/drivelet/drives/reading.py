@@ -166,9 +166,11 @@ def read_bytes(path: Path) -> bytes:
     """Return a small file's bytes.
 
     Raises:
-        InputError: it is missing or not readable.
+        InputError: it is missing, not readable, or no plain file: a pipe would wait for ever.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: no plain file; copy the recording again, whole")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; copy the recording again, whole") from error
