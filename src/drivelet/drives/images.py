@@ -10,6 +10,8 @@ import numpy as np
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES, TONE_CURVE, is_deep, read_image
+from drivelet.drives.cameras import chosen_of
+from drivelet.drives.image_cameras import cameras_of
 from drivelet.drives.image_times import TIMES, find_times
 from drivelet.drives.name_times import SECOND
 from drivelet.drives.reading import DriveSource, Pictures, Reader, Recording, by_time, first_rising
@@ -52,12 +54,13 @@ def file_pictures(
 
 
 def folder_pictures(path: Path, part: str, fps: float) -> Pictures:
-    """Return the images of a folder as frames.
+    """Return the images of a folder, or of its camera `part`, as frames.
 
     Raises:
-        InputError: there is none, or none with a time.
+        InputError: there is none.
     """
-    return _timed(path, list_images(path), fps)[0]
+    files = list_images(path)
+    return _timed(path, cameras_of(files).get(part, []) if part else files, fps)[0]
 
 
 def _timed(folder: Path, files: Sequence[Path], fps: float) -> tuple[Pictures, tuple[str, ...]]:
@@ -88,9 +91,20 @@ def _timed(folder: Path, files: Sequence[Path], fps: float) -> tuple[Pictures, t
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
     streams = streams_of(read_sensors(drive.sensors), source=drive.sensors.name) if drive.sensors else []
     files = list_images(drive.file)
+    cameras = cameras_of(files)
+    chosen = camera if camera and cameras else next(iter(cameras), "")
+    if cameras and chosen not in cameras:
+        raise InputError(f"{drive.file}: no camera {chosen} in this folder; set camera to one of {', '.join(cameras)}")
+    stray = len(files) - sum(len(group) for group in cameras.values()) if cameras else 0
+    files = cameras.get(chosen, files)
     pictures, assumed = _timed(drive.file, files, fps)
-    deep = (TONE_CURVE,) if any(is_deep(file) for file in files) else ()
-    return Recording(file=str(drive.file), pictures=pictures, streams=streams, assumed=(*assumed, *deep))
+    others = "" if camera else chosen_of(chosen, [name for name in cameras if name != chosen])
+    deep = TONE_CURVE if any(is_deep(file) for file in files) else ""
+    return Recording(
+        file=f"{drive.file}#{chosen}" if chosen else str(drive.file), pictures=pictures, streams=streams,
+        camera=chosen, lost={"images of no camera": stray} if stray else {},
+        assumed=[*assumed, *(sentence for sentence in (others, deep) if sentence)],
+    )  # fmt: skip
 
 
 READER = Reader(kind="images", owns=lambda path, part: path.is_dir(), open=_open, pictures=folder_pictures)

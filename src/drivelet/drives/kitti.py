@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from drivelet.core.errors import InputError
+from drivelet.drives.cameras import chosen_of
 from drivelet.drives.images import file_pictures, list_images
 from drivelet.drives.reading import (
     DriveSource,
@@ -106,8 +107,8 @@ def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
         raise InputError(f"{drive.file}: no images in {chosen or CAMERAS[0]}/data; {known}")
     folder = drive.file / chosen / "data"
     pictures, origin, assumed = _pictures(folder, fps)
-    if others := [name for name in there if name != chosen and not camera]:
-        assumed = (*assumed, f"camera {chosen}, not {', '.join(others)}: another with --set camera=NAME")
+    if others := chosen_of(chosen, [name for name in there if name != chosen and not camera]):
+        assumed = (*assumed, others)
     streams, lost, dropped = [], {}, []
     try:
         streams, bad = _oxts(drive.file / "oxts", origin)
