@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drivelet.core.errors import InputError
+from drivelet.drives.images import folder_pictures
 from drivelet.drives.name_times import SECOND, name_times, spread
 
 FIRST, LAST = 1_000_000_000, 4_000_000_000
@@ -56,3 +60,38 @@ def test_spread_times_rise_and_stay_in_their_second(counts: list[int]) -> None:
     assert all(a is not None and b is not None and a < b for a, b in pairwise(even))
     inner = [(given, got) for given, got in zip(times, even, strict=True) if 0 < given < times[-1]]
     assert all(got is not None and given <= got < given + SECOND for given, got in inner)
+
+
+@pytest.mark.parametrize("name", ["times.csv", "times.txt"])
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.text(max_size=20),
+            st.builds(
+                "{},{}".format,
+                st.sampled_from(["a1.png", "a2.png", "file", "x"]),
+                st.text("0123456789.eE-:na", max_size=12),
+            ),
+            st.floats().map(str),
+            st.integers().map(str),
+            st.datetimes().map(str),
+        ),
+        max_size=6,
+    ),
+    header=st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_list_gives_rising_times_or_one_clear_line(
+    tmp_path: Path, name: str, lines: list[str], header: bool
+) -> None:
+    for n in range(3):
+        (tmp_path / f"a{n}.png").touch()
+    text = "\n".join([*(["file,timestamp_s"] if header else []), *lines])
+    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        pictures = folder_pictures(tmp_path, "", 10.0)
+    except InputError as error:
+        assert name in str(error)
+    else:
+        assert len(pictures.frames) == len(pictures.times) == 3 - pictures.lost > 0
+        assert pictures.times[0] == 0 and all(early < late for early, late in pairwise(pictures.times))

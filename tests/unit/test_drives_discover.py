@@ -70,6 +70,7 @@ def test_lists_and_logs_that_are_read_are_not_counted(tmp_path: Path) -> None:
     (folder / "times.csv").write_text("file,timestamp_s\n0.png,0\n1.png,1\n")
     write_video(tmp_path / "clips" / "CLIP.MP4", frames=2)
     write_sensors(tmp_path / "clips" / "CLIP.CSV")
+    (tmp_path / "times.txt").write_text("0\n1\n")
     found = survey(tmp_path)
     assert [drive.sensors and drive.sensors.name for drive in found.drives] == ["CLIP.CSV", "sensors.csv"]
     assert found.not_read == {}

@@ -26,9 +26,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "PPM", "TIFF", "AVIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".avif")
 DAMAGED = (
     UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError,
-    ValueError, EOFError, LookupError, TypeError, struct.error, zlib.error,
+    ValueError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError, struct.error, zlib.error, cv2.error,
 )  # fmt: skip
-"""What Pillow's decoders raise on damaged bytes, and on more pixels than `Image.MAX_IMAGE_PIXELS` (89 million)."""
+"""What decoders raise on damaged bytes, and on more pixels than `Image.MAX_IMAGE_PIXELS` (89 million)."""
 COMMON = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 """Formats that every trainer opens."""
 ORIENTATION = 0x0112

@@ -120,7 +120,7 @@ def _look_into(folder: Path, walk: _Walk) -> None:
         return
     passed: Counter[str] = Counter()
     entries = _entries(folder, passed)
-    found = _files(folder, entries.files, passed)
+    found = _files(folder, entries, passed)
     for place in (*entries.folders, *entries.links):
         if place.name == "frames" and any(source.file != folder for source in found):
             passed["frames/ (pictures of the video beside it; give that folder to have them)"] += 1
@@ -162,8 +162,9 @@ def _kind(path: Path) -> str:
     return path.suffix.lower() or path.name
 
 
-def _files(folder: Path, files: Sequence[Path], passed: Counter[str]) -> list[DriveSource]:
+def _files(folder: Path, entries: _Entries, passed: Counter[str]) -> list[DriveSource]:
     """Return the drives that the files of a folder are, and count the other files."""
+    files = entries.files
     drives = [file for file in files if _is_drive_file(file, listed=True)]
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     beside = {file.name.lower(): file for file in files}
@@ -174,7 +175,9 @@ def _files(folder: Path, files: Sequence[Path], passed: Counter[str]) -> list[Dr
         found.append(DriveSource(name="", file=folder, kind="images", sensors=sensors))
     used = {*drives, *(images if series else []), *(source.sensors for source in found)}
     for file in files:
-        if file not in used and not (series and file.name in LISTS):
+        # Times are listed beside the images, or one folder above.
+        listed = file.name in LISTS and (series or entries.folders)
+        if file not in used and not listed:
             passed[f"{_kind(file)} ({_why_not(file, drives)})"] += 1
     return found
 
