@@ -31,7 +31,7 @@ def test_files_that_nothing_reads_are_counted_by_reason_and_said(
     wanted = {".heic (no reader)": 2, ".txt (no reader)": 1, "LICENCE (no reader)": 1}
     assert json.loads((out / "drive.json").read_text())["not_read"] == wanted
     said = capsys.readouterr().err
-    assert "not read: 4 files or folders: 2 .heic (no reader), 1 " in said
+    assert "4 files or folders not read: 2 .heic (no reader), 1 " in said
 
 
 def test_what_lies_in_folders_without_a_drive_is_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +40,7 @@ def test_what_lies_in_folders_without_a_drive_is_said_too(tmp_path: Path, capsys
     (tmp_path / "in" / "y" / "a.heic").write_text("x")
     out = ingest(IngestConfig(), source=tmp_path / "in", out=tmp_path / "out")
     assert json.loads((out / "drive.json").read_text())["not_read"] == {}
-    assert "not read: 1 files or folders: 1 .heic" in capsys.readouterr().err
+    assert "1 file or folder not read: 1 .heic" in capsys.readouterr().err
 
 
 def test_frames_beside_a_preview_are_a_drive_each(tmp_path: Path) -> None:
@@ -224,3 +224,12 @@ def test_a_tree_deeper_than_any_recursion_is_looked_through(tmp_path: Path, monk
     finally:
         # Python's own removal recurses.
         subprocess.run(["rm", "-r", str(top / "d")], check=True)
+
+
+def test_tables_of_an_earlier_call_are_no_drive(tmp_path: Path) -> None:
+    for name in "ab":
+        write_video(tmp_path / f"{name}.mp4", frames=2)
+    ingest(IngestConfig(), source=tmp_path, out=tmp_path / "out")
+    found = survey(tmp_path)
+    assert [drive.name for drive in found.drives] == ["a", "b"]
+    assert found.not_read == {f"out/{name}/ (the tables of an ingested drive)": 1 for name in "ab"}

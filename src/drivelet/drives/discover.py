@@ -115,6 +115,9 @@ def _look_into(folder: Path, walk: _Walk) -> None:
         walk.passed[_reason(folder, walk, "a link to a folder read before")] += 1
         return
     walk.seen.add((status.st_dev, status.st_ino))
+    if (folder / "drive.json").is_file() and (folder / "frames.lance").is_dir():
+        walk.passed[_reason(folder, walk, "the tables of an ingested drive")] += 1
+        return
     if known := _known_layout(folder):
         walk.drives += known
         return

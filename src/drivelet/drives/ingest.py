@@ -109,7 +109,9 @@ def _say_not_read(counts: Mapping[str, int]) -> None:
     """Say how much lies at the source that nothing reads."""
     if counts:
         kinds = _few([f"{count} {what}" for what, count in sorted(counts.items(), key=lambda kind: -kind[1])], most=8)
-        say(f"[yellow]not read: {sum(counts.values())} files or folders: {_plain(kinds)}[/yellow]")
+        total = sum(counts.values())
+        what = "file or folder" if total == 1 else "files or folders"
+        say(f"[yellow]{total} {what} not read: {_plain(kinds)}[/yellow]")
 
 
 def _say_assumed(folders: Sequence[Path]) -> None:
