@@ -43,6 +43,10 @@ DATED = {
     "epoch s and ns": [f"168294245{n}_000000000" for n in (0, 1, 3)],
     "epoch with decimals": [f"168294245{n}.25" for n in (0, 1, 3)],
     "seconds": ["12.350", "13.350", "15.350"],
+    "start of the drive and date": [f"2018-07-11-14-48-52_2018-07-11-14-50-0{n}-769" for n in (5, 6, 8)],
+    "date and start of the drive": [f"2018-07-11-14-50-0{n}_2018-07-11-14-48-52" for n in (5, 6, 8)],
+    "ns of another clock": [f"31596625{n}549927216" for n in (3, 4, 6)],
+    "us of another clock": [f"{n}549927" for n in (3, 4, 6)],
 }
 
 
@@ -66,6 +70,8 @@ def test_fractions_of_a_second_in_names_count(tmp_path: Path) -> None:
         ["99999999999999", "99999999999998", "99999999999997"],
         ["1000000001", "2000000002", "3000000003"],
         ["img1", "img2", "img10"],
+        ["000000", "000030", "000060"],
+        ["1000", "5000000", "5400000"],
     ],
 )
 def test_names_that_are_no_plausible_times_get_a_rate_that_is_said(tmp_path: Path, names: Sequence[str]) -> None:
@@ -118,6 +124,12 @@ def test_lists_of_times_beside_the_images_and_above_are_read(tmp_path: Path, lin
     if not above:
         (folder.parent / "timestamps.txt").rename(folder / "times.txt")
     assert times_of(folder) == pytest.approx([0, 0.25, 0.5, 0.75])
+
+
+def test_a_json_list_of_times_is_read(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "front_camera", [f"{n:02d}.jpg" for n in range(4)])
+    (folder / "timestamps.json").write_text("[1557539924.25, 1557539924.5,\n1557539924.75, 1557539925.25]\n")
+    assert times_of(folder) == pytest.approx([0, 0.25, 0.5, 1.0])
 
 
 def test_a_missing_image_keeps_the_lines_of_the_others(tmp_path: Path) -> None:

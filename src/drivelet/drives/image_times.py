@@ -12,7 +12,7 @@ from drivelet.drives.name_times import SECOND, Time, date_ns, name_times, number
 from drivelet.drives.reading import read_bytes
 
 TIMES = "times.csv"
-LISTS = (TIMES, "timestamps.txt", "times.txt")
+LISTS = (TIMES, "timestamps.txt", "times.txt", "timestamps.csv", "timestamps.json")
 """Files that list times; the first is ours: `file,timestamp_s`."""
 SET = f"write {TIMES} (file,timestamp_s) to set others"
 
@@ -95,12 +95,16 @@ def _from_lines(path: Path, files: Sequence[Path]) -> Taken | str:
     times = [int(value * unit) if isinstance(value, Decimal) else value for value in values]
     if all(time is None for time in times):
         return f"no line is a time; write {TIMES} (file,timestamp_s)"
-    said = tuple(part for part in (order, f"{guessed} in {path.name}; {SET}" if guessed else "") if part)
+    said = tuple(
+        part for part in (order, f"the times of {path.name} are read as {guessed}; {SET}" if guessed else "") if part
+    )
     return Taken(times=times, assumed=said, in_order=bool(order))
 
 
 def _lines(path: Path) -> list[str]:
-    return read_bytes(path).decode("utf-8-sig", "replace").rstrip().splitlines()
+    text = read_bytes(path).decode("utf-8-sig", "replace").strip()
+    # A plain list of numbers or dates: one between two commas.
+    return re.split(r"\s*,\s*", text.strip("[] \n").replace('"', "")) if path.suffix == ".json" else text.splitlines()
 
 
 def _value(text: str) -> int | Decimal | None:

@@ -21,13 +21,13 @@ UNITS = {"s": SECOND, "ms": 10**6, "us": 10**3, "ns": 1}
 DATE = r"(20\d\d)[-_.:/]?(\d\d)[-_.:/]?(\d\d)[-_. T]{0,2}(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)"
 
 Time = int | None
-Form = tuple[str, Callable[[str], Time], Callable[[str], Time]]
-"""(what it is called, name -> nanoseconds, name -> the part that may be a running number)."""
+Read = tuple[int, Time]
+"""(nanoseconds, the part that may be a running number)."""
 
 
 def date_ns(text: str) -> Time:
     """Return the nanoseconds since 1970 of a date with its time of day, wherever it stands in a text."""
-    return _date(text, rf"(?<!\d){DATE}(?:[.,]?(\d{{1,9}}))?(?!\d)")
+    return next((time for time, _ in _dates(text)), None)
 
 
 def name_times(names: Sequence[str]) -> tuple[str, list[Time]] | None:
@@ -37,16 +37,30 @@ def name_times(names: Sequence[str]) -> tuple[str, list[Time]] | None:
         names: in their natural order, without suffix. A name that lacks what most others have gets None.
     """
     found: list[tuple[int, str, list[Time]]] = []
-    for form, read, counter in FORMS:
-        times = [read(name) for name in names]
-        known = [time for time in times if time is not None]
-        if _fits(known, len(names)) and not _counts([counter(name) for name in names]):
-            found.append((len(set(known)), form, times))
-    if not found:
-        return None
+    for form, read in FORMS.items():
+        told = [read(name) for name in names]
+        # A name may tell the start of the recording and then the time of the image, or the other way round.
+        for place in (0, -1):
+            chosen = [times[place] if times else None for times in told]
+            times = [None if one is None else one[0] for one in chosen]
+            known = [time for time in times if time is not None]
+            if _fits(known, len(names)) and not _counts([None if one is None else one[1] for one in chosen]):
+                found.append((len(set(known)), form, times))
     # Of equally telling forms the first is the finest.
-    _, form, times = max(found, key=lambda item: item[0])
-    return form, times
+    return max(found, key=lambda item: item[0])[1:] if found else _by_step(names)
+
+
+def _by_step(names: Sequence[str]) -> tuple[str, list[Time]] | None:
+    """Read clocks that do not count from 1970: even steps, so large that a running number would leave out thousands."""
+    numbers = [Decimal(name) for name in names if name.isdecimal()]
+    steps = [late - early for early, late in pairwise(sorted(set(numbers)))]
+    if len(numbers) < len(names) or not steps:
+        return None
+    unit, guessed = unit_of(numbers)
+    even = sum(median(steps) / 2 <= step <= 2 * median(steps) for step in steps) >= 0.75 * len(steps)
+    if unit > UNITS["us"] or not guessed or not even:
+        return None
+    return guessed, [int(number * unit) for number in numbers]
 
 
 def number_ns(text: str) -> Decimal | None:
@@ -73,7 +87,7 @@ def unit_of(numbers: Sequence[Decimal]) -> tuple[int, str]:
     steps = [late - early for early, late in pairwise(sorted(set(numbers)))]
     step = median(steps) if steps else Decimal(1)
     unit = next((name for name, ns in UNITS.items() if 2 * 10**6 <= step * ns < 2 * SECOND), "s")
-    return UNITS[unit], f"whole numbers are taken as {unit}"
+    return UNITS[unit], f"whole numbers in {unit}"
 
 
 def spread(times: Sequence[Time]) -> list[Time]:
@@ -110,61 +124,50 @@ def _counts(numbers: Sequence[Time]) -> bool:
     return bool(rises) and all(rise == 1 for rise in rises)
 
 
-def _date(text: str, pattern: str) -> Time:
-    for found in re.finditer(pattern, text):
+def _dates(text: str, pattern: str = rf"(?<!\d){DATE}(?:[.,]?(\d{{1,9}}))?(?!\d)") -> list[Read]:
+    found: list[Read] = []
+    for match in re.finditer(pattern, text):
+        year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
         try:
-            second = datetime(*(int(part) for part in found.groups()[:6]), tzinfo=UTC)  # type: ignore[arg-type]
+            at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             continue
-        return int(second.timestamp()) * SECOND + _fraction(found[7])
-    return None
+        parted = bool(match[7]) and text[match.start(7) - 1] in "-_"
+        found.append((int(at.timestamp()) * SECOND + _fraction(match[7]), int(match[7]) if parted else None))
+    return found
 
 
 def _fraction(digits: str | None) -> int:
     return int((digits or "0").ljust(9, "0"))
 
 
-def _parted_date(name: str) -> Time:
-    return _date(name, PARTED_DATE)
+def _parted_dates(name: str) -> list[Read]:
+    return _dates(name, PARTED_DATE)
 
 
-def _since_1970(name: str) -> Time:
-    for digits in re.findall(r"(?<!\d)(?:\d{19}|\d{16}|\d{13}|\d{10})(?!\d)", name):
-        ns = int(digits) * 10 ** (19 - len(digits))
-        if PLAUSIBLE_S[0] <= ns // SECOND < PLAUSIBLE_S[1]:
-            return ns
-    return None
+def _since_1970(name: str) -> list[Read]:
+    found = re.findall(r"(?<!\d)(?:\d{19}|\d{16}|\d{13}|\d{10})(?!\d)", name)
+    times = [int(digits) * 10 ** (19 - len(digits)) for digits in found]
+    return [(time, None) for time in times if PLAUSIBLE_S[0] <= time // SECOND < PLAUSIBLE_S[1]]
 
 
-def _parted_seconds(name: str) -> Time:
-    found = re.search(PARTED_SECONDS, name)
-    if not found or not PLAUSIBLE_S[0] <= int(found[1]) < PLAUSIBLE_S[1]:
-        return None
-    return int(found[1]) * SECOND + _fraction(found[2] or found[3])
+def _parted_seconds(name: str) -> list[Read]:
+    return [
+        (int(match[1]) * SECOND + _fraction(match[2] or match[3]), int(match[3]) if match[3] else None)
+        for match in re.finditer(r"(?<!\d)(\d{10})(?:\.(\d{1,9})|[-_](\d{9}|\d{6}|\d{3}))(?!\d)", name)
+        if PLAUSIBLE_S[0] <= int(match[1]) < PLAUSIBLE_S[1]
+    ]
 
 
-def _seconds(name: str) -> Time:
-    return int(Decimal(name) * SECOND) if re.fullmatch(r"\d{1,9}\.\d+", name) else None
-
-
-def _no_counter(name: str) -> Time:
-    return None
-
-
-def _part(pattern: str, group: int) -> Callable[[str], Time]:
-    def part(name: str) -> Time:
-        found = re.search(pattern, name)
-        return int(found[group]) if found and found[group] else None
-
-    return part
+def _seconds(name: str) -> list[Read]:
+    return [(int(Decimal(name) * SECOND), None)] if re.fullmatch(r"\d{1,9}\.\d+", name) else []
 
 
 PARTED_DATE = rf"(?<!\d){DATE}[-_](\d{{9}}|\d{{6}}|\d{{3}})(?!\d)"
-PARTED_SECONDS = r"(?<!\d)(\d{10})(?:\.(\d{1,9})|_(\d{9}|\d{6}|\d{3}))(?!\d)"
-FORMS: tuple[Form, ...] = (
-    ("seconds and fractions since 1970", _parted_seconds, _part(PARTED_SECONDS, 3)),
-    ("times since 1970", _since_1970, _no_counter),
-    ("dates and fractions of a second", _parted_date, _part(PARTED_DATE, 7)),
-    ("dates", date_ns, _no_counter),
-    ("seconds", _seconds, _no_counter),
-)
+FORMS: dict[str, Callable[[str], list[Read]]] = {
+    "seconds and fractions since 1970": _parted_seconds,
+    "times since 1970": _since_1970,
+    "dates and fractions of a second": _parted_dates,
+    "dates": _dates,
+    "seconds": _seconds,
+}
