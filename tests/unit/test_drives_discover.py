@@ -166,6 +166,23 @@ def test_a_folder_that_may_not_be_read_is_named_and_passed_over(open_to_all: Pat
     assert isinstance(said, str) and "lost+found: Permission denied" in said
 
 
+def test_a_list_above_that_may_not_be_read_is_said_and_not_used(open_to_all: Path) -> None:
+    write_images(open_to_all / "in", ["0.png", "1.png"])
+    (open_to_all / "times.txt").write_text("0\n1\n")
+    (open_to_all / "times.txt").chmod(0)
+    code = ANOTHER_USER.partition("try:")[0] + TIMES_OF
+    command = [sys.executable, "-c", code, str(open_to_all / "in")]
+    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert "times.txt is not used: Permission denied" in said
+
+
+TIMES_OF = """
+from drivelet.drives.image_times import find_times
+from drivelet.drives.images import list_images
+print(find_times(Path(sys.argv[1]), list_images(Path(sys.argv[1]))).assumed)
+"""
+
+
 def test_damaged_tables_of_a_data_set_do_not_end_the_search(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=2)
     (tmp_path / "nuscenes" / "v1.0-mini").mkdir(parents=True)

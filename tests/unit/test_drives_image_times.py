@@ -14,6 +14,7 @@ from drive_files import write_images
 from drivelet.core.errors import InputError
 from drivelet.core.tables import read_rows
 from drivelet.drives.ingest import IngestConfig, ingest
+from drivelet.drives.readers import open_pictures
 
 
 def ingested(folder: Path, **settings: Any) -> tuple[dict[str, Any], list[tuple[int, float]]]:
@@ -220,3 +221,10 @@ def test_pipes_among_the_images_are_never_opened(tmp_path: Path) -> None:
     for name in ("2.png", "times.csv", "sensors.csv", "clip.mp4"):
         os.mkfifo(folder / name)
     assert len(ingested(folder)[1]) == 2
+
+
+def test_a_pipe_in_the_place_of_a_drive_is_never_opened(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.mcap", "a.bag", "a.npz", "a"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(InputError, match="a pipe or device"):
+            open_pictures(tmp_path / name, fps=10)

@@ -42,15 +42,21 @@ def find_times(folder: Path, files: Sequence[Path]) -> Taken:
             path = place / name
             if not path.is_file():
                 continue
-            ours = name == TIMES
-            found = _from_csv(path, files) if ours else _from_lines(path, files)
+            found = _from_list(path, files)
             if isinstance(found, Taken):
                 return found
-            if ours and place == folder:
+            if name == TIMES and place == folder:
                 raise InputError(f"{path}: {found}")
             passed.append(f"{path.name} is not used: {found}")
     taken = _from_names(files)
     return Taken(times=taken.times, assumed=(*passed, *taken.assumed))
+
+
+def _from_list(path: Path, files: Sequence[Path]) -> Taken | str:
+    try:
+        return _from_csv(path, files) if path.name == TIMES else _from_lines(path, files)
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ")
 
 
 def _from_csv(path: Path, files: Sequence[Path]) -> Taken | str:
