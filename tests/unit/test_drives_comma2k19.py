@@ -142,3 +142,11 @@ def test_on_a_real_drive_speed_acceleration_and_yaw_rate_agree(tmp_path):
         steering = smooth(arrays["steering_angle_t"] - arrays["frame_times"][0], arrays["steering_angle"])[inner]
     turning = steering * smooth(*series["speed_mps"])[inner]
     assert np.corrcoef(turning, smooth(*series["yaw_rate_radps"])[inner])[0, 1] >= 0.75
+
+
+def test_a_pipe_among_the_signals_is_named_and_never_opened(tmp_path):
+    segment = write_comma(tmp_path / "route" / "40")
+    (segment / "processed_log/CAN/speed/t").unlink()
+    os.mkfifo(segment / "processed_log/CAN/speed/t")
+    _, summary = ingested(tmp_path, segment)
+    assert [d["reason"] for d in summary["dropped"]] == ["it cannot be read (it is no plain file)"]

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -94,3 +96,37 @@ def test_a_drive_is_one_drive_whatever_lies_in_it(tmp_path):
     (drive / "velodyne_points").mkdir()
     np.savez(drive / "extra.npz", a=np.zeros(1))
     assert [source.file for source in discover(tmp_path)] == [drive]
+
+
+def test_a_drive_without_times_keeps_its_frames_at_a_rate_that_is_said(tmp_path):
+    drive = write_kitti(tmp_path / "day")
+    (drive / "image_02/timestamps.txt").unlink()
+    rows, summary = ingested(tmp_path, drive)
+    assert [(row["frame"], round(row["t"], 6)) for row in rows] == [(n, n / 10) for n in range(FRAMES)]
+    assert "10 frames/s assumed" in summary["assumed"][0] and "timestamps.txt" in summary["assumed"][0]
+    assert (summary["sensors"], summary["dropped"][0]["channel"]) == ([], "oxts")
+    assert [index for index, _, _ in read_frames(rows[0]["file"], indices=[3, 7])] == [3, 7]
+
+
+def test_the_choice_of_a_camera_is_said_and_a_wrong_one_names_those_there(tmp_path):
+    drive = write_kitti(tmp_path / "day")
+    shutil.copytree(drive / "image_02", drive / "image_00")
+    _, summary = ingested(tmp_path, drive)
+    assert summary["assumed"] == ["camera image_02, not image_00: another with --set camera=NAME"]
+    with pytest.raises(InputError, match="set camera to one of image_02, image_00"):
+        ingest(IngestConfig(camera="rear"), source=drive, out=tmp_path / "rear")
+
+
+def test_a_damaged_picture_and_pipes_are_skipped_and_counted(tmp_path):
+    drive = write_kitti(tmp_path / "day")
+    (drive / "image_02/data/0000000004.png").write_bytes(b"x")
+    (drive / "image_02/data/0000000005.png").unlink()
+    os.mkfifo(drive / "image_02/data/0000000005.png")
+    (drive / "oxts/data/0000000006.txt").unlink()
+    os.mkfifo(drive / "oxts/data/0000000006.txt")
+    (tmp_path / "day/calib_cam_to_cam.txt").unlink()
+    os.mkfifo(tmp_path / "day/calib_cam_to_cam.txt")
+    rows, summary = ingested(tmp_path, drive)
+    assert [row["frame"] for row in rows] == [n for n in range(FRAMES) if n not in (4, FRAMES - 1)]
+    assert summary["skipped_frames"] == 2
+    assert summary["lost"] == {"oxts records": 1}

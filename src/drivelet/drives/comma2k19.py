@@ -56,6 +56,8 @@ def _numbers(array: NDArray[Any]) -> Floats:
 
 
 def _file(path: Path) -> Floats:
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no plain file")
     with path.open("rb") as stream, warnings.catch_warnings(action="ignore"):
         return _numbers(np.lib.format.read_array(stream, allow_pickle=False))
 

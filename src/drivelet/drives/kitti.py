@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from drivelet.core.errors import InputError
+from drivelet.drives.cameras import chosen_of
 from drivelet.drives.images import file_pictures, list_images
 from drivelet.drives.reading import (
     DriveSource,
@@ -62,24 +63,28 @@ def _stamp(line: str) -> int | None:
 
 def data_pictures(path: Path, part: str, fps: float) -> Pictures:
     """Return the frames of a `data` folder, with the times beside it."""
-    return _pictures(path)[0]
+    return _pictures(path, fps)[0]
 
 
-def _pictures(folder: Path) -> tuple[Pictures, int]:
-    """Return the frames and the nanoseconds of the first."""
+def _pictures(folder: Path, fps: float) -> tuple[Pictures, int | None, tuple[str, ...]]:
+    """Return the frames, the nanoseconds of the first (None without times), and what was taken for granted."""
     files = list_images(folder)
     if not files:
         raise InputError(f"{folder}: no image in this folder; copy the drive again")
-    stamps_file = folder.parent / "timestamps.txt"
-    stamps = read_stamps(stamps_file)
+    try:
+        stamps = read_stamps(folder.parent / "timestamps.txt")
+    except InputError as error:
+        rate = f"{fps:g} frames/s assumed, for {str(error).partition(';')[0]}; set image_fps or copy the drive again"
+        return file_pictures(files, [n / fps for n in range(len(files))], fps=fps), None, (rate,)
     timed = [(place, stamp) for place, file in enumerate(files) if (stamp := _of(stamps, file)) is not None]
     if not timed:
-        raise InputError(f"{stamps_file}: no time for the images in {folder.name}; copy the drive again")
+        raise InputError(f"{folder.parent / 'timestamps.txt'}: no time for the images; copy the drive again")
     order = by_time([stamp for _, stamp in timed])
     origin = timed[order[0]][1]
     frames = [timed[n][0] for n in order]
     times = [(timed[n][1] - origin) * 1e-9 for n in order]
-    return file_pictures(files, times, frames=frames, fps=10.0, lost=_known(stamps, files) - len(frames)), origin
+    lost = _known(stamps, files) - len(frames)
+    return file_pictures(files, times, frames=frames, fps=10.0, lost=lost), origin, ()
 
 
 def _known(stamps: list[int | None], files: list[Path]) -> int:
@@ -95,13 +100,15 @@ def _of(stamps: list[int | None], file: Path) -> int | None:
 
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
-    chosen = camera or next((name for name in CAMERAS if (drive.file / name / "data").is_dir()), "")
+    there = [name for name in CAMERAS if (drive.file / name / "data").is_dir()]
+    chosen = camera or next(iter(there), "")
+    if chosen not in there:
+        known = f"set camera to one of {', '.join(there)}" if there else "copy the drive again"
+        raise InputError(f"{drive.file}: no images in {chosen or CAMERAS[0]}/data; {known}")
     folder = drive.file / chosen / "data"
-    if not chosen or not folder.is_dir():
-        raise InputError(
-            f"{drive.file}: no images in {chosen or CAMERAS[0]}/data; copy the drive again or name a camera"
-        )
-    pictures, origin = _pictures(folder)
+    pictures, origin, assumed = _pictures(folder, fps)
+    if others := chosen_of(chosen, [name for name in there if name != chosen and not camera]):
+        assumed = (*assumed, others)
     streams, lost, dropped = [], {}, []
     try:
         streams, bad = _oxts(drive.file / "oxts", origin)
@@ -110,12 +117,14 @@ def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
         dropped = [Dropped(channel="oxts", source="oxts", reason=str(error))]
     return Recording(
         file=str(folder), pictures=pictures, streams=streams, camera=chosen, lost=lost, dropped=dropped,
-        focal_px=read_focal(drive.file, chosen),
+        focal_px=read_focal(drive.file, chosen), assumed=assumed,
     )  # fmt: skip
 
 
-def _oxts(folder: Path, origin: int) -> tuple[list[Stream], int]:
-    files = sorted(path for path in (folder / "data").glob("*.txt") if path.stem.isdecimal())
+def _oxts(folder: Path, origin: int | None) -> tuple[list[Stream], int]:
+    if origin is None:
+        raise InputError(f"{folder}: the images bear no times that tie its records to them; copy the drive again")
+    files = sorted(path for path in (folder / "data").glob("*.txt") if path.stem.isdecimal() and path.is_file())
     if not files:
         raise InputError(f"{folder}: no record in data; copy the drive again")
     stamps = read_stamps(folder / "timestamps.txt")
@@ -141,8 +150,8 @@ def read_focal(drive: Path, camera: str) -> float | None:
     """Return the focal length in pixels from the day's calibration: of the rectified pictures, else of the raw ones."""
     for folder in (drive, drive.parent):
         try:
-            text = (folder / CALIBRATION).read_text(encoding="ascii", errors="replace")
-        except OSError:
+            text = read_bytes(folder / CALIBRATION).decode("ascii", "replace")
+        except InputError:
             continue
         known = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
         names = ("K_", "P_rect_") if drive.name.endswith("_extract") else ("P_rect_", "K_")

@@ -263,5 +263,5 @@ def _ego(scene: Scene) -> list[Stream]:
 
 
 READER = Reader(
-    kind="nuscenes", owns=lambda path, part: path.is_dir() and bool(part), open=_open, pictures=scene_pictures
+    kind="nuscenes", owns=lambda path, part: bool(part and tables_of(path)), open=_open, pictures=scene_pictures
 )

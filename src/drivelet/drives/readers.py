@@ -29,5 +29,7 @@ def open_pictures(file: Path | str, *, fps: float) -> Pictures:
     if not path.exists():
         what = "video" if path.suffix.lower() in video.SUFFIXES else "file or folder"
         raise InputError(f"{path}: no such {what}; correct the path")
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: a pipe or device, no file; correct the path")
     found = next((reader for reader in READERS if reader.owns(path, part)), video.READER)
     return found.pictures(path, part, fps)
