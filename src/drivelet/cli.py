@@ -50,6 +50,7 @@ WORKERS = click.option(
     show_default=True,
     help="Drives labelled, or models trained, at once.",
 )
+STRICT = click.option("--strict", is_flag=True, help="Stop at the first damaged item instead of leaving it out.")
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; see `show`.")
 
 
@@ -374,14 +375,28 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
 @click.option("--tasks", "names", multiple=True, help="Ask only these fields or tasks.")
 @click.option("--blind", is_flag=True, help="Also answer grey images, into NAME.blind.jsonl.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 takes all.")
+@STRICT
 def predict(
-    model: str, source: Path, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+    model: str,
+    source: Path,
+    out: Path,
+    library: Path | None,
+    names: Sequence[str],
+    blind: bool,
+    threads: int,
+    strict: bool,
 ) -> None:
-    """Answer the driving questions about an image, a folder, a video or a manifest."""
+    """Answer the driving questions about an image, a folder, a video or a manifest; run it again to go on.
+
+    A picture that cannot be read is left out, named and counted.
+    """
     from drivelet.recipes import named
 
-    cost = named.predict(model, source, out=out, library=library, names=names, blind=blind, threads=threads)
-    click.echo(f"{out}: {cost['images']} images, {cost['fps']} frames/s, peak {cost['peak_rss_mb']} MB")
+    cost = named.predict(
+        model, source, out=out, library=library, names=names, blind=blind, threads=threads, strict=strict
+    )
+    left_out = f", {cost['skipped']} left out" if cost["skipped"] else ""
+    click.echo(f"{out}: {cost['images']} images{left_out}, {cost['fps']} frames/s, peak {cost['peak_rss_mb']} MB")
 
 
 @command("drivelet bench MODEL_A MODEL_B --data out/data/manifest.csv")

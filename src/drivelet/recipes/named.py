@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from drivelet import tasks
 from drivelet.core import flow
+from drivelet.core.damage import LeftOut
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
 from drivelet.core.ports import Executor
@@ -67,13 +69,24 @@ def start(
 
 
 def predict(
-    model: str, source: Path, *, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+    model: str,
+    source: Path,
+    *,
+    out: Path,
+    library: Path | None,
+    names: Sequence[str],
+    blind: bool,
+    threads: int,
+    strict: bool = False,
 ) -> dict[str, Any]:
-    """Answer `source` with a model and write `out`; return the costs."""
-    from drivelet.recipes.steps import asker, pictures
+    """Answer `source` with a model and write `out`; return the costs. A second call goes on where one was stopped.
+
+    A picture that cannot be read is left out and counted, or an error where `strict`.
+    """
+    from drivelet.recipes.steps import asker, identity_of, pictures
     from drivelet.runtime.engine import Engine
     from drivelet.runtime.predict import cost_path, predict, write_predictions
-    from drivelet.vlm.load import set_threads, weight_megabytes
+    from drivelet.vlm.load import resolve, set_threads, weight_megabytes
 
     set_threads(threads or None)
     fields = tasks.fields()
@@ -81,11 +94,14 @@ def predict(
     ask = asker(fields, library)
     found = pictures(source, fields, wanted)
     engine = Engine.from_pretrained(model)
+    identity = identity_of(found, model=resolve(model), source=source, prompts=library, fields=wanted, strict=strict)
     weight_mb = weight_megabytes(engine.loaded.path)
-    if blind:
-        grey = predict(engine, pictures(source, fields, wanted), fields=fields, ask=ask, blind=True)
-        write_predictions(grey, out.with_suffix(f".blind{out.suffix}"), weight_mb=weight_mb)
-    write_predictions(predict(engine, found, fields=fields, ask=ask), out, weight_mb=weight_mb)
+    for grey in (True, False) if blind else (False,):
+        answered = partial(predict, engine, fields=fields, ask=ask, blind=grey, left_out=LeftOut(strict=strict))
+        write_predictions(
+            answered, pictures(source, fields, wanted), out.with_suffix(f".blind{out.suffix}") if grey else out,
+            weight_mb=weight_mb, identity=identity,
+        )  # fmt: skip
     return flow.read_json(cost_path(out))
 
 
