@@ -61,6 +61,7 @@ SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help
 @click.option("--out", type=PathArg, default=None, help="Folder to write; out/RECIPE by default.")
 @EXECUTOR
 @WORKERS
+@STRICT
 @SET
 def run(
     recipe: str,
@@ -69,6 +70,7 @@ def run(
     out: Path | None,
     executor: str,
     workers: int,
+    strict: bool,
     settings: Sequence[str],
 ) -> None:
     """Run a recipe from drives to the measured table; run it again to go on after an interruption."""
@@ -77,7 +79,7 @@ def run(
 
     out = out or Path("out") / recipe
     crew = executors.executor(executor, workers=workers)
-    named.start(recipe, drives=drives, images=images, out=out, executor=crew, settings=settings)
+    named.start(recipe, drives=drives, images=images, out=out, executor=crew, settings=settings, strict=strict)
 
 
 @command("drivelet show mini --set distil.steps=300")
@@ -127,6 +129,7 @@ def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
 @click.option("--rerun", is_flag=True, help="Also write OUT/<drive>.rrd, a Rerun recording (the extra `rerun`).")
 @EXECUTOR
 @WORKERS
+@STRICT
 @click.option(
     "--set",
     "settings",
@@ -144,6 +147,7 @@ def label(
     rerun: bool,
     executor: str,
     workers: int,
+    strict: bool,
     settings: Sequence[str],
 ) -> None:
     """Pseudo-label ingested drives (or raw ones, ingested first) and keep every rejection with its reason."""
@@ -153,7 +157,7 @@ def label(
     crew = executors.executor(executor, workers=workers)
     label_command(
         drives, out=out, teachers=teachers, gold=gold, executor=crew, settings=settings, rerun=rerun,
-        checked=check,
+        checked=check, strict=strict,
     )  # fmt: skip
 
 
@@ -277,6 +281,7 @@ def paint(out: Path, world: Path | None, painter: Path | None, teacher: str | No
     "--teacher", default=None, help="Model that checks the labels of real images; it must not have trained on them."
 )
 @click.option("--search", is_flag=True, help="First search the ratio of sources that trains best, on val rows alone.")
+@STRICT
 @SET
 def mix(
     sources: Sequence[Path],
@@ -285,13 +290,21 @@ def mix(
     embedder: str | None,
     teacher: str | None,
     search: bool,
+    strict: bool,
     settings: Sequence[str],
 ) -> None:
     """Clean, split and mix manifests, labelled drives, render and paint folders into one training set."""
     from drivelet.recipes import mixing
 
     written = mixing.mix_command(
-        sources, out=out, exports=exports, embedder=embedder, teacher=teacher, search=search, settings=settings
+        sources,
+        out=out,
+        exports=exports,
+        embedder=embedder,
+        teacher=teacher,
+        search=search,
+        settings=settings,
+        strict=strict,
     )
     for path in written:
         click.echo(path)
@@ -341,12 +354,21 @@ def prompts_show(folder: Path | None) -> None:
     "--prompts", "library", type=PathArg, default=None, help="Prompts folder; canonical questions by default."
 )
 @OUT
+@STRICT
 @SET
-def distil(teacher: str, student: str, data: Path, library: Path | None, out: Path, settings: Sequence[str]) -> None:
+def distil(
+    teacher: str,
+    student: str,
+    data: Path,
+    library: Path | None,
+    out: Path,
+    strict: bool,
+    settings: Sequence[str],
+) -> None:
     """Distil a teacher into a student with LoRA, and save the merged model."""
     from drivelet.recipes import named
 
-    click.echo(named.distil(teacher, student, data=data, library=library, out=out, settings=settings))
+    click.echo(named.distil(teacher, student, data=data, library=library, out=out, settings=settings, strict=strict))
 
 
 @command("drivelet quantise out/distilled/model --data out/data --bits 4 --group-size 64 --out out/awq")
@@ -406,11 +428,12 @@ def predict(
     "--prompts", "library", type=PathArg, default=None, help="Prompts folder; every canonical question by default."
 )
 @click.option("--out", type=PathArg, default=None, help="Folder to write; out/bench by default.")
-def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None) -> None:
+@STRICT
+def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None, strict: bool) -> None:
     """Measure models in one run: accuracy with intervals, frames per second, memory."""
     from drivelet.recipes import named
 
-    named.bench(models, data=data, library=library, out=out or Path("out") / "bench")
+    named.bench(models, data=data, library=library, out=out or Path("out") / "bench", strict=strict)
 
 
 @command("drivelet study temporal --out out/temporal --workers 2")

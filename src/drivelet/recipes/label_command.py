@@ -9,6 +9,7 @@ from drivelet import tasks
 from drivelet.adapters.chat_settings import Limits
 from drivelet.adapters.rerun import require
 from drivelet.core import flow
+from drivelet.core.damage import readable_rows
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
@@ -36,6 +37,7 @@ def label_command(
     settings: Sequence[str],
     rerun: bool = False,
     checked: Path | None = None,
+    strict: bool = False,
 ) -> None:
     """Label drives given raw or ingested and print the ledger; decisions of earlier reviews hold for the new labels."""
     from drivelet.vlm.load import set_threads
@@ -52,7 +54,7 @@ def label_command(
     rows: list[Row] = []
     if gold:
         rows = [row for row in read_manifest(gold, tasks=tasks.fields()) if row.split != "test"]
-    known = sample_rows(rows, 40, seed=0)
+    known = readable_rows(sample_rows(rows, 40, seed=0), strict=strict, where=gold) if gold else []
     ready = [
         drive
         if _is_ingested(drive)
@@ -61,7 +63,7 @@ def label_command(
     ]
     label_drives(
         config, drives=ready, teacher=known_teachers, calibrated_on=known_by(known),
-        gold=known, executor=executor, limits=remote.limits, out=out,
+        gold=known, executor=executor, limits=remote.limits, strict=strict, out=out,
     )  # fmt: skip
     if stand := reapply_reviews(out):
         say(f"{stand} decisions of reviewers hold")

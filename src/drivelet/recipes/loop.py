@@ -29,6 +29,7 @@ class Loop:
     images: Sequence[Path]
     out: Path
     executor: Executor
+    strict: bool = False
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -72,7 +73,8 @@ class Loop:
     @cached_property
     def real(self) -> Path | None:
         """The user's images, split into train and test; None without `--images`."""
-        return self.stage(steps.split_real, {}, "images", images=list(self.images)) if self.images else None
+        strict = {"strict": True} if self.strict else {}
+        return self.stage(steps.split_real, strict, "images", images=list(self.images)) if self.images else None
 
     @cached_property
     def test(self) -> Path:
@@ -112,7 +114,7 @@ class Loop:
         return [
             self.stage(
                 labelling.label_drives, self.config.label, "label", {"gold": self.gold, "executor": self.executor},
-                drives=folder, teacher=self.teacher, calibrated_on=known,
+                drives=folder, teacher=self.teacher, calibrated_on=known, **({"strict": True} if self.strict else {}),
             )
             for folder in ingested
         ]  # fmt: skip
@@ -281,7 +283,13 @@ def _measure(store: Path, config: steps.PredictConfig, job: tuple[str, Mapping[s
 
 
 def run_loop(
-    config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Path], out: Path, executor: Executor
+    config: LoopConfig,
+    *,
+    drives: Sequence[Path],
+    images: Sequence[Path],
+    out: Path,
+    executor: Executor,
+    strict: bool = False,
 ) -> Path:
     """Run the loop of a recipe.
 
@@ -290,6 +298,7 @@ def run_loop(
         drives: videos, folders of images or folders of drives; simulated drives where none is given.
         images: manifests of labelled images; with them the table is on their val and test rows.
         out: gets `report.html`, `summary.json` and `stages/`, from which an interrupted run goes on.
+        strict: damaged frames and images are an error; else they are left out and counted.
         executor: labels drives, trains and measures models side by side; results differ by rounding at most.
 
     Raises:
@@ -300,7 +309,7 @@ def run_loop(
             raise InputError(f"{path}: no such file or folder; correct --drives or --images")
     out.mkdir(parents=True, exist_ok=True)
     drives, images = [path.absolute() for path in drives], [path.absolute() for path in images]
-    loop = Loop(config, drives, images, out.absolute(), executor)
+    loop = Loop(config, drives, images, out.absolute(), executor, strict)
     page = loop.run()
     say(f"report: {page}")
     return page

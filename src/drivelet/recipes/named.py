@@ -45,8 +45,9 @@ def start(
     out: Path,
     executor: Executor,
     settings: Sequence[str],
+    strict: bool = False,
 ) -> Path:
-    """Run a recipe.
+    """Run a recipe; damaged frames and images are left out and counted, or an error where `strict`.
 
     Raises:
         InputError: as the recipe does.
@@ -65,7 +66,7 @@ def start(
         from drivelet.recipes.tiny import with_random_models
 
         config = with_random_models(config, out / "models")
-    return run_loop(config, drives=drives, images=images, out=out, executor=executor)
+    return run_loop(config, drives=drives, images=images, out=out, executor=executor, strict=strict)
 
 
 def predict(
@@ -132,8 +133,20 @@ def data_manifest(data: Path) -> Path:
     return manifest
 
 
-def distil(teacher: str, student: str, *, data: Path, library: Path | None, out: Path, settings: Sequence[str]) -> Path:
-    """Cache the teacher's soft labels in `out/stages`, train, and save the merged model in `out/model`."""
+def distil(
+    teacher: str,
+    student: str,
+    *,
+    data: Path,
+    library: Path | None,
+    out: Path,
+    settings: Sequence[str],
+    strict: bool = False,
+) -> Path:
+    """Cache the teacher's soft labels in `out/stages`, train, and save the merged model in `out/model`.
+
+    Images that cannot be read are left out and counted, or an error where `strict`.
+    """
     from drivelet.distil.soft_labels import SoftLabelConfig
     from drivelet.distil.train import DistilConfig, distil
     from drivelet.recipes.making import soft_label_rows
@@ -142,6 +155,8 @@ def distil(teacher: str, student: str, *, data: Path, library: Path | None, out:
     set_threads()
     config = apply_settings(DistilConfig(), settings)
     inputs = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library}
+    # Not in the key of runs that do without: what they made is the same.
+    inputs |= {"strict": True} if strict else {}
     labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / "stages", inputs=inputs)
     return distil(config, student=resolve(student), soft_labels=labels, out=out)
 
@@ -160,8 +175,11 @@ def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_
     return quantise(config, model_path=resolve(model), batches=calibration_batches(model, labels, 64), out=out)
 
 
-def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path) -> Path:
-    """Measure models on a manifest's test rows (its val rows where it has none), print and save the table."""
+def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path, strict: bool = False) -> Path:
+    """Measure models on a manifest's test rows (its val rows where it has none), print and save the table.
+
+    Images that cannot be read are left out and counted, or an error where `strict`.
+    """
     from drivelet.evaluate.predictions import read_predictions
     from drivelet.evaluate.table import paired_tests
     from drivelet.recipes.results import print_table, result_row
@@ -172,7 +190,12 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
     store = out / "stages"
-    manifest = flow.run(only_split, {"split": split}, store=store, inputs={"manifest": data_manifest(data)})
+    manifest = flow.run(
+        only_split,
+        {"split": split, **({"strict": True} if strict else {})},
+        store=store,
+        inputs={"manifest": data_manifest(data)},
+    )
     rows = read_manifest(manifest / "manifest.csv", tasks=tasks.fields())
     lines, said = [], {}
     for name, model in folders.items():
