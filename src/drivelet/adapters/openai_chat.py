@@ -17,7 +17,7 @@ from drivelet.adapters.chat_store import AnswerStore
 from drivelet.core.artifacts import ImageArray, Question, Scored
 from drivelet.core.errors import InputError
 
-GRACE_S = 1.5
+GRACE_S = 1.0
 """After Ctrl-C, answers under way are paid for: those that come within this time are kept."""
 ENOUGH = 20
 """After so many replies it shows whether an endpoint's replies can be read."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from drivelet.core.artifacts import ImageArray
 
-
 MAX_ASPECT = 20
 """Images longer than so many times their other side are padded."""
 
