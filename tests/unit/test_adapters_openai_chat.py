@@ -276,7 +276,9 @@ def test_an_answer_of_another_shape_is_one_line(open_model, shape):
 
 def test_replies_that_cannot_be_read_are_an_error_with_the_first_in_it(open_model):
     with ChatServer(logprobs=False, say=["I am only a text model."]) as server:
-        with pytest.raises(InputError, match=r"(\d+) of \1 replies .*the first: 'I am only a text model.'") as caught:
+        with pytest.raises(
+            InputError, match=r"(\d+) of \1 replies .*the first, to lamp: 'I am only a text model.'"
+        ) as caught:
             open_model(server, concurrent=1).score_many(pairs(60))
         assert "\n" not in str(caught.value) and 20 <= len(server.seen) < 60
         few = open_model(server)

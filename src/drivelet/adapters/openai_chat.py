@@ -47,7 +47,7 @@ class ChatModel:
         self.endpoint, self.limits, self.name = endpoint, limits, endpoint.name
         self.asked = 0
         self._read: set[str] = set()
-        self._unread: dict[str, Reply] = {}
+        self._unread: dict[str, tuple[str, Reply]] = {}
         self._client = ChatClient(endpoint, limits, limiter or RateLimiter(limits.requests_per_minute / limits.workers))
         self._store = AnswerStore(answers)
         self._account = f"{endpoint.model}@{endpoint.base_url}"
@@ -99,11 +99,12 @@ class ChatModel:
             raise self._unreadable()
 
     def _unreadable(self) -> InputError:
-        count, (first, *_) = len(self._unread), self._unread.values()
+        count, ((field, first), *_) = len(self._unread), self._unread.values()
         self._store.forget(list(self._unread))
         return InputError(
-            f"{self.name}: {count} of {count + len(self._read)} replies are none of the answers asked for; the first:"
-            f" {_shown(first)}; see the settings endpoint.* (max_tokens, choice_field, extra), or ask another model"
+            f"{self.name}: {count} of {count + len(self._read)} replies are none of the answers asked for; the first,"
+            f" to {field}: {_shown(first)}; see the settings endpoint.* (max_tokens, choice_field, extra), or ask"
+            " another model"
         )
 
     def _is_unreadable(self, *, least: int) -> bool:
@@ -115,7 +116,7 @@ class ChatModel:
         if scored(question, reply)[1]:
             self._read.add(key)
         else:
-            self._unread[key] = reply
+            self._unread[key] = (question.field, reply)
 
     def _ask_all(self, missing: Mapping[str, Job]) -> dict[str, Reply]:
         waiting: SimpleQueue[tuple[str, Job]] = SimpleQueue()
