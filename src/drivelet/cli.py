@@ -50,6 +50,7 @@ WORKERS = click.option(
     show_default=True,
     help="Drives labelled, or models trained, at once.",
 )
+STRICT = click.option("--strict", is_flag=True, help="Stop at the first damaged item instead of leaving it out.")
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; see `show`.")
 
 
@@ -60,6 +61,7 @@ SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help
 @click.option("--out", type=PathArg, default=None, help="Folder to write; out/RECIPE by default.")
 @EXECUTOR
 @WORKERS
+@STRICT
 @SET
 def run(
     recipe: str,
@@ -68,6 +70,7 @@ def run(
     out: Path | None,
     executor: str,
     workers: int,
+    strict: bool,
     settings: Sequence[str],
 ) -> None:
     """Run a recipe from drives to the measured table; run it again to go on after an interruption."""
@@ -76,7 +79,7 @@ def run(
 
     out = out or Path("out") / recipe
     crew = executors.executor(executor, workers=workers)
-    named.start(recipe, drives=drives, images=images, out=out, executor=crew, settings=settings)
+    named.start(recipe, drives=drives, images=images, out=out, executor=crew, settings=settings, strict=strict)
 
 
 @command("drivelet show mini --set distil.steps=300")
@@ -130,6 +133,7 @@ def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
 @click.option("--rerun", is_flag=True, help="Also write OUT/<drive>.rrd, a Rerun recording (the extra `rerun`).")
 @EXECUTOR
 @WORKERS
+@STRICT
 @click.option(
     "--set",
     "settings",
@@ -147,6 +151,7 @@ def label(
     rerun: bool,
     executor: str,
     workers: int,
+    strict: bool,
     settings: Sequence[str],
 ) -> None:
     """Pseudo-label ingested drives (or raw ones, ingested first) and keep every rejection with its reason."""
@@ -156,7 +161,7 @@ def label(
     crew = executors.executor(executor, workers=workers)
     label_command(
         drives, out=out, teachers=teachers, gold=gold, executor=crew, settings=settings, rerun=rerun,
-        checked=check,
+        checked=check, strict=strict,
     )  # fmt: skip
 
 
@@ -280,6 +285,7 @@ def paint(out: Path, world: Path | None, painter: Path | None, teacher: str | No
     "--teacher", default=None, help="Model that checks the labels of real images; it must not have trained on them."
 )
 @click.option("--search", is_flag=True, help="First search the ratio of sources that trains best, on val rows alone.")
+@STRICT
 @SET
 def mix(
     sources: Sequence[Path],
@@ -288,13 +294,21 @@ def mix(
     embedder: str | None,
     teacher: str | None,
     search: bool,
+    strict: bool,
     settings: Sequence[str],
 ) -> None:
     """Clean, split and mix manifests, labelled drives, render and paint folders into one training set."""
     from drivelet.recipes import mixing
 
     written = mixing.mix_command(
-        sources, out=out, exports=exports, embedder=embedder, teacher=teacher, search=search, settings=settings
+        sources,
+        out=out,
+        exports=exports,
+        embedder=embedder,
+        teacher=teacher,
+        search=search,
+        settings=settings,
+        strict=strict,
     )
     for path in written:
         click.echo(path)
@@ -340,12 +354,21 @@ def prompts_show(folder: Path | None) -> None:
     "--prompts", "library", type=PathArg, default=None, help="Prompts folder; canonical questions by default."
 )
 @OUT
+@STRICT
 @SET
-def distil(teacher: str, student: str, data: Path, library: Path | None, out: Path, settings: Sequence[str]) -> None:
+def distil(
+    teacher: str,
+    student: str,
+    data: Path,
+    library: Path | None,
+    out: Path,
+    strict: bool,
+    settings: Sequence[str],
+) -> None:
     """Distil a teacher into a student with LoRA, and save the merged model."""
     from drivelet.recipes import named
 
-    click.echo(named.distil(teacher, student, data=data, library=library, out=out, settings=settings))
+    click.echo(named.distil(teacher, student, data=data, library=library, out=out, settings=settings, strict=strict))
 
 
 @command("drivelet quantise out/distilled/model --data out/data --bits 4 --group-size 64 --out out/awq")
@@ -374,14 +397,28 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
 @click.option("--tasks", "names", multiple=True, help="Ask only these fields or tasks.")
 @click.option("--blind", is_flag=True, help="Also answer grey images, into NAME.blind.jsonl.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 takes all.")
+@STRICT
 def predict(
-    model: str, source: Path, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+    model: str,
+    source: Path,
+    out: Path,
+    library: Path | None,
+    names: Sequence[str],
+    blind: bool,
+    threads: int,
+    strict: bool,
 ) -> None:
-    """Answer the driving questions about an image, a folder, a video or a manifest."""
+    """Answer the driving questions about an image, a folder, a video or a manifest; run it again to go on.
+
+    A picture that cannot be read is left out, named and counted.
+    """
     from drivelet.recipes import named
 
-    cost = named.predict(model, source, out=out, library=library, names=names, blind=blind, threads=threads)
-    click.echo(f"{out}: {cost['images']} images, {cost['fps']} frames/s, peak {cost['peak_rss_mb']} MB")
+    cost = named.predict(
+        model, source, out=out, library=library, names=names, blind=blind, threads=threads, strict=strict
+    )
+    left_out = f", {cost['skipped']} left out" if cost["skipped"] else ""
+    click.echo(f"{out}: {cost['images']} images{left_out}, {cost['fps']} frames/s, peak {cost['peak_rss_mb']} MB")
 
 
 @command("drivelet bench MODEL_A MODEL_B --data out/data/manifest.csv")
@@ -391,11 +428,12 @@ def predict(
     "--prompts", "library", type=PathArg, default=None, help="Prompts folder; every canonical question by default."
 )
 @click.option("--out", type=PathArg, default=None, help="Folder to write; out/bench by default.")
-def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None) -> None:
+@STRICT
+def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None, strict: bool) -> None:
     """Measure models in one run: accuracy with intervals, frames per second, memory."""
     from drivelet.recipes import named
 
-    named.bench(models, data=data, library=library, out=out or Path("out") / "bench")
+    named.bench(models, data=data, library=library, out=out or Path("out") / "bench", strict=strict)
 
 
 @command("drivelet study temporal --out out/temporal --workers 2")

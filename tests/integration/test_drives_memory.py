@@ -70,6 +70,8 @@ def test_a_long_video_is_read_in_the_memory_of_a_short_one(tmp_path: Path) -> No
         tracemalloc.stop()
     # The pictures are 18 MiB; a frame's own numbers, of which tables are made, are 2 KiB while a chunk is written.
     assert peaks[2] - peaks[1] < BOUND
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "h264"])
 def test_a_long_video_is_read_in_constant_memory(tmp_path: Path, suffix: str) -> None:
     frames = 1500

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chat_server import spell
 from drivelet.adapters.chat_answers import Reply, as_json, from_json, scored, set_mass
 from drivelet.adapters.chat_limits import CostMeter, RateLimiter
+from drivelet.adapters.chat_reading import find, parse
 from drivelet.core.artifacts import Question
 from drivelet.core.errors import InputError
 
@@ -106,6 +107,75 @@ def test_a_reply_survives_being_kept(texts):
     text, tokens = spell(texts)
     reply = Reply(texts=(text,), tokens=tuple(tokens), input_tokens=3, output_tokens=4)
     assert from_json(json.loads(json.dumps(as_json(reply)))) == reply
+
+
+DRESSES = (
+    '"{}"', "'{}'", "`{}`", "**{}**", "*{}*", "_{}_", "({})", "{}.", "{}!", " {}\n", "- {}", "```\n{}\n```", "```{}```",
+    "<answer>{}</answer>"
+)  # fmt: skip
+LEADS = (
+    "Answer: {}",
+    "**Answer:** {}",
+    "The answer is {}",
+    "My final answer is: {}.",
+    '{{"answer": "{}"}}',
+    "Hm.\nAnswer: {}",
+)
+CLOSED = st.sampled_from(
+    [LAMPS, SPEEDS, ("0", "1-2", "3-5", "6-10", ">10", "unknown"), ("none", "stop_required", "St.")]
+)
+LETTERS = st.sampled_from([str, str.upper, str.title])
+
+
+WORN = st.lists(st.sampled_from(DRESSES), max_size=3, unique_by=lambda dress: "```" if "```" in dress else dress)
+
+
+@given(st.data(), CLOSED, WORN, st.sampled_from(("{}", *LEADS)), LETTERS, st.booleans())
+def test_whatever_dress_an_answer_wears_it_is_read(data, choices, dresses, lead, letters, thinks):
+    choice = data.draw(st.sampled_from(choices))
+    text = lead.format(letters(choice))
+    for dress in dresses:
+        text = dress.format(text)
+    if thinks:
+        text = f"<think>{choices[0]} or {choices[1]}?</think>\n{text}"
+    found = find(text, choices)
+    assert found is not None and found.choice == choice
+    assert text[found.start : found.end].casefold() == choice.casefold()
+
+
+@given(
+    st.data(),
+    CLOSED,
+    st.sampled_from(("{}", *LEADS)),
+    st.sampled_from([" or ", ", ", "/", " and ", "\n", " (not ", "; "]),
+)
+def test_two_answers_are_none(data, choices, lead, between):
+    first, second = data.draw(st.lists(st.sampled_from(choices), min_size=2, max_size=2, unique=True))
+    assert parse(lead.format(f"{first}{between}{second}"), choices) is None
+
+
+@given(st.text(), CLOSED)
+def test_any_text_is_read_as_a_choice_that_it_holds_or_not_at_all(text, choices):
+    found = find(text, choices)
+    assert found is None or (found.choice in choices and 0 <= found.start <= found.end <= len(text))
+
+
+@given(
+    distribution(LAMPS, JUNK[:2]),
+    st.sampled_from(LAMPS),
+    st.sampled_from(['"{}"', "**{}**", "Answer: {}", '{{"answer": "{}"}}']),
+)
+def test_a_dress_does_not_change_the_distribution(texts, said, dress):
+    before, after = dress.format("|").split("|")
+    rivals = tuple((text, math.log(p)) for text, p in texts.items())
+    told = (
+        (before, -3.0, ((before, -3.0), ("The", -0.1))),
+        (said, math.log(texts[said]), rivals),
+        (after, 0.0, ((after, 0.0),)),
+    )
+    result, valid = scored(asked(LAMPS), Reply(texts=(dress.format(said),), tokens=told))
+    inside = sum(texts[choice] for choice in LAMPS)
+    assert valid and result.probs == pytest.approx({choice: texts[choice] / inside for choice in LAMPS})
 
 
 class Clock:

@@ -2,7 +2,10 @@
 
 import errno
 import itertools
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,3 +122,96 @@ def test_a_refused_scene_is_named(tmp_path: Path, worker) -> None:
 """
     with pytest.raises(InputError, match=r"refused 0\.png: ValueError: no such asset"):
         list(blender.render(jobs(tmp_path, 1), log=tmp_path / "log", command=worker(refuses)))
+
+
+SILENT = """
+    import time
+    Path(sys.argv[0]).with_suffix(".pid").write_text(str(__import__("os").getpid()))
+    time.sleep(300)
+"""
+
+
+def ended(tmp_path: Path) -> bool:
+    pid = (tmp_path / "worker.pid").read_text()
+    for _ in range(300):
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.is_file() or stat.read_text().rsplit(") ", 1)[1][0] == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_worker_that_is_silent_over_a_frame_is_given_up_on(
+    tmp_path: Path, worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(blender.TIMEOUT, "1.5")
+    with pytest.raises(InputError, match=rf"nothing for 1\.5 s over 0\.png; see .*log, or set {blender.TIMEOUT}"):
+        list(blender.render(jobs(tmp_path, 3), log=tmp_path / "log", command=worker(SILENT)))
+    assert ended(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "start", ["time.sleep(300)", "[print('hm', flush=True) or time.sleep(0.1) for _ in range(3000)]"]
+)
+def test_a_worker_that_never_gets_ready_is_given_up_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    monkeypatch.setenv(blender.TIMEOUT, "1")
+    command = [sys.executable, "-c", f"import time; {start}"]
+    with pytest.raises(InputError, match="nothing for 1 s before it was ready"):
+        list(blender.render(jobs(tmp_path, 1), log=tmp_path / "log", command=command))
+
+
+def test_what_a_wrapper_started_ends_with_it(tmp_path: Path, worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(blender.TIMEOUT, "3")
+    wrapper = ["/bin/sh", "-c", f"{' '.join(worker(SILENT))}; true"]
+    with pytest.raises(InputError, match=r"nothing for 3 s over 0\.png"):
+        list(blender.render(jobs(tmp_path, 1), log=tmp_path / "log", command=wrapper))
+    assert ended(tmp_path)
+
+
+def test_lines_that_are_no_replies_are_passed_over(tmp_path: Path, worker) -> None:
+    chatty = """
+    print("{broken", flush=True)
+    sys.stdout.buffer.write(b"\\xff\\xfe\\n")
+    sys.stdout.flush()
+"""
+    assert len(list(blender.render(jobs(tmp_path, 2), log=tmp_path / "log", command=worker(chatty + GOOD)))) == 2
+
+
+CALLER = """
+import sys
+from pathlib import Path
+from drivelet.adapters import blender
+out = Path(sys.argv[1])
+job = blender.Job(scene={}, image=out / "0.png", labels=out / "0.json")
+list(blender.render([job], log=out / "log", command=sys.argv[2:]))
+"""
+
+
+def test_ctrl_c_ends_a_worker_that_is_silent(tmp_path: Path, worker) -> None:
+    call = [sys.executable, "-c", CALLER, str(tmp_path), *worker(SILENT)]
+    caller = subprocess.Popen(call, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if (tmp_path / "worker.pid").is_file() and (tmp_path / "worker.pid").read_text():
+            break
+        time.sleep(0.1)
+    caller.send_signal(signal.SIGINT)
+    # The worker would go on for minutes: the test ends only where the caller does not wait for it.
+    assert caller.wait(timeout=60) == -signal.SIGINT and ended(tmp_path)
+
+
+def test_a_caller_that_stops_early_ends_the_workers(tmp_path: Path, worker) -> None:
+    once = """
+    if request["image"].endswith("0.png"):
+        labels.write_text(json.dumps({"key": request["key"], "objects": {}}))
+        png(request["image"])
+        print(json.dumps({"image": request["image"]}), flush=True)
+        continue
+"""
+    finished = blender.render(jobs(tmp_path, 2), log=tmp_path / "log", command=worker(once + SILENT))
+    next(finished)
+    while not (tmp_path / "worker.pid").is_file():
+        time.sleep(0.1)
+    finished.close()
+    assert ended(tmp_path)

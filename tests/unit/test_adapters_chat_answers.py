@@ -17,14 +17,51 @@ def token(text, prob, **others):
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"),
+    "text",
     [
-        ("red", "red"), ("Red.", "red"), ("  RED \n", "red"), ("red .", "red"), ("the lamp is red", None),
-        ("red..", None), ("", None), ("redd", None), ('"red"', None), ("red, green", None),
+        "red", "Red.", "  RED \n", "red .", '"red"', "'red'", "\u201cred\u201d", "**red**", "`red`", "(red)", "- red",
+        '"red".', "**Red.**", "```\nred\n```", "```json\n{\"answer\": \"red\"}\n```", '{"answer": "red"}', '["red"]',
+        '{"traffic_light.state": "Red"}', '{"answer": "red", "confidence": 0.9, "reason": "not green"}',
+        'Sure! {"answer": "red"}', "<think>It is not green, maybe none.</think>\n\nred", "no thought</think>red",
+        "Answer: red", "**Answer:** red", "**Final answer: red**", "answer = red", "The answer is red.",
+        "The correct answer is: **red**.", "So, my final answer would be red", "Answer: red, as the lamp glows",
+        "I see a green tree, so there is a lamp.\n\nAnswer: red", "<answer>red</answer>", "so \\boxed{\\text{red}}",
+        "red\n\nThe lamp above the lane glows.", "Answer: red\nAnswer: red", '{"answer": "red"',
     ],
 )  # fmt: skip
-def test_text_is_read_strictly(text, answer):
-    assert parse(text, LAMP.choices) == answer
+def test_an_answer_is_read_in_its_dress(text):
+    assert parse(text, LAMP.choices) == "red"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "redd", "the lamp is red", "it may be red", "red, green", "red or green", "Answer: red or green",
+        "Answer: red (or green)", "Answer: red\nAnswer: green", '{"answer": ["red", "green"]}', '["red", "green"]',
+        '{"a": "red", "b": "green"}', '{"state": "red", "answer": "green"}', "The answer is not red.",
+        "I cannot say whether the answer is red", "<think>The answer is red", "<think>red</think>", "red\ngreen",
+        "not red",
+        "red\nThe other one is green.", "{" * 5000, "[" * 5000, "```red```\n```green```",
+    ],
+)  # fmt: skip
+def test_a_reply_without_one_answer_is_not_read(text):
+    assert parse(text, LAMP.choices) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("3\u20135", "3-5"), ('"> 10"', ">10"), ("10", None), ("-5", None), ("<5", None), (".5", None),
+        ("5 cones", None), ('{"answer": 0}', "0"), ("Answer: 1-2", "1-2"),
+    ],
+)  # fmt: skip
+def test_signs_and_dashes_of_numbers_are_no_dress(text, answer):
+    assert parse(text, COUNT.choices) == answer
+
+
+def test_other_spellings_are_read():
+    assert parse("Stop required.", ("none", "stop_required")) == "stop_required"
+    assert parse('{"answer": true}', ("yes", "no")) == "yes"
 
 
 def test_an_answer_that_ends_in_a_full_stop_keeps_it():
@@ -102,3 +139,42 @@ def test_samples_vote():
     assert result.probs["red"] == pytest.approx((2 + 0.25) / 4)
     assert result.probs["green"] == pytest.approx((1 + 0.25) / 4)
     assert result.log_mass == pytest.approx(math.log(3 / 4))
+
+
+@pytest.mark.parametrize(("before", "after"), [('"', '"'), ("**", "**"), ('{"answer": "', '"}'), ("Answer: ", ".")])
+def test_a_dressed_answer_keeps_its_rivals(before, after):
+    tokens = [token(before, 0.1, The=0.9), token("red", 0.6, green=0.3, The=0.1), token(after, 1.0)]
+    result, valid = scored(LAMP, Reply(texts=(f"{before}red{after}",), tokens=tuple(tokens)))
+    assert valid and result.answer == "red" and result.log_mass == pytest.approx(math.log(0.9))
+    assert result.probs["red"] == pytest.approx(2 / 3) and result.probs["green"] == pytest.approx(1 / 3)
+
+
+def test_a_long_thought_does_not_make_the_answer_unlikely():
+    thought = [token("<think>", 0.5), *[token("hm", 0.1, ah=0.9)] * 50, token("</think>", 0.5)]
+    tokens = (*thought, token("red", 0.7, green=0.3), token("</s>", 1.0))
+    text = "<think>" + "hm" * 50 + "</think>red"
+    assert scored(LAMP, Reply(texts=(text,), tokens=tokens))[0].probs["red"] == pytest.approx(0.7)
+
+
+def test_tokens_that_name_no_rival_are_one_vote():
+    result, valid = scored(LAMP, Reply(texts=("red",), tokens=(("red", -0.5, ()),)))
+    assert valid and result.probs["red"] == pytest.approx((1 + 0.25) / 2)
+
+
+def test_the_answer_is_the_likeliest_though_another_was_said():
+    # Sampled, or forced: what was said is not what the endpoint finds likeliest.
+    said = token("red", 0.2, green=0.7)
+    result, valid = scored(LAMP, Reply(texts=("red",), tokens=(said,)))
+    assert valid and result.answer == "green" == max(result.probs, key=result.probs.__getitem__) and not result.in_set
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "read"),
+    [
+        ("5", "length", False), ("none", "length", True), ("Answer: 5.", "length", True), ("5", "stop", True),
+        ("red", "content_filter", False), ("5", "content_filter", False),
+    ],
+)  # fmt: skip
+def test_a_reply_that_was_cut_or_filtered_counts_only_where_it_is_whole(text, finish, read):
+    asked = Question(field="f", text="?", choices=("5", "50", "none", "red", "unknown"))
+    assert scored(asked, Reply(texts=(text,), finishes=(finish,)))[1] == read

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chat_server import ChatServer, choices_of, colour_scores, read_request
+from chat_server import ChatServer, Seen, choices_of, colour_scores, read_request
 from drivelet.adapters.chat_limits import RateLimiter
 from drivelet.adapters.chat_settings import Asking, Endpoint, Limits
 from drivelet.adapters.openai_chat import ChatModel
@@ -165,6 +165,231 @@ def test_an_unreachable_or_slow_server_is_one_line(open_model):
         open_model(server, retries=0, timeout_s=0.2).score(solid(1), [LAMP])
 
 
+UNSUPPORTED = {
+    "temperature": "Unsupported value: 'temperature' does not support 0.0 with this model.",
+    "logprobs": "logprobs are not supported with this model",
+    "top_logprobs": "Unknown name: top_logprobs",
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+    "seed": "seed is not permitted",
+}
+
+
+class Picky(ChatServer):
+    """Refuses some fields of a request, as reasoning models and small servers do."""
+
+    refuses: tuple[str, ...] = ()
+
+    def handle(self, handler, body):
+        for name in self.refuses:
+            if name in body:
+                self.faults.appendleft((400, {}, UNSUPPORTED[name]))
+                break
+        super().handle(handler, body)
+
+
+@pytest.mark.parametrize("refuses", [(name,) for name in UNSUPPORTED] + [tuple(UNSUPPORTED)])
+def test_fields_that_a_model_refuses_are_left_out_once_and_said_once(open_model, capfd, refuses):
+    with Picky() as server:
+        server.refuses = refuses
+        model = open_model(server, asking=Asking(image_format="png", extra={"seed": 3}), concurrent=1)
+        results = model.score_many(pairs(4))
+    assert len(server.seen) == 4 + len(refuses) - (refuses == tuple(UNSUPPORTED))  # top_logprobs goes with logprobs
+    assert [result.answer in LAMP.choices for result in results] == [True] * 4
+    last = server.seen[-1].body
+    assert not set(refuses) & set(last) and ("max_tokens" in last) != ("max_completion_tokens" in last)
+    said = capfd.readouterr().err
+    assert all(
+        said.count(f"does not take {name};") == 1 for name in refuses if name != "top_logprobs" or len(refuses) == 1
+    )
+
+
+def test_a_field_that_cannot_be_left_out_is_a_refusal(open_model):
+    fault = (400, {}, "messages must not be empty")
+    with ChatServer(faults=deque([fault])) as server, pytest.raises(InputError, match=r"refused: .*messages must not"):
+        open_model(server).score(solid(1), [LAMP])
+    both = [(400, {}, "max_tokens is too large"), (400, {}, "max_completion_tokens is too large")]
+    with (
+        ChatServer(faults=deque(both)) as server,
+        pytest.raises(InputError, match=r"max_completion_tokens is too large"),
+    ):
+        open_model(server).score(solid(1), [LAMP])
+
+
+def test_temperature_and_extra_fields_are_sent_as_set(open_model):
+    kwargs = {"chat_template_kwargs": {"enable_thinking": False}}
+    with ChatServer() as server:
+        open_model(server, asking=Asking(temperature=None, extra=kwargs)).score(solid(1), [LAMP])
+        open_model(server, asking=Asking(temperature=0.7, choice_field="guided_choice", extra=kwargs)).score(
+            solid(1), [LAMP]
+        )
+        open_model(server, asking=Asking(samples=2, temperature=0.4)).score(solid(1), [LAMP])
+    first, second, third = (seen.body for seen in server.seen)
+    assert "temperature" not in first and first.items() >= kwargs.items()
+    assert (
+        second["temperature"] == 0.7
+        and second["guided_choice"] == list(LAMP.choices)
+        and second.items() >= kwargs.items()
+    )
+    assert third["temperature"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "answer"),
+    [
+        ({"content": '"red"'}, "stop", "red"),
+        ({"content": [{"type": "text", "text": "re"}, {"type": "text", "text": "d"}]}, "stop", "red"),
+        ({"content": None, "reasoning_content": "Answer: red"}, "stop", "red"),
+        ({"content": None, "reasoning_content": "The answer is red"}, "length", None),
+        ({"content": "<think>is it red"}, "length", None),
+        ({"content": "red"}, "content_filter", None),
+        ({"content": ""}, "stop", None),
+        ({}, None, None),
+    ],
+)  # fmt: skip
+def test_messages_of_every_shape_are_read_or_counted(open_model, message, finish, answer):
+    with Shaped(message, finish) as server:
+        model = open_model(server)
+        (lamp,) = model.score(solid(1), [LAMP])
+    assert lamp.answer == (answer or "unknown") and model.invalid == (answer is None)
+
+
+class Shaped(ChatServer):
+    """Answers with one message, whatever it is asked."""
+
+    def __init__(self, message, finish):
+        super().__init__()
+        self.message, self.finish = message, finish
+
+    def completion(self, body, number):
+        choice = {"index": 0, "message": {"role": "assistant", **self.message}, "finish_reason": self.finish}
+        return {"choices": [choice], "usage": {"prompt_tokens": None}}
+
+
+@pytest.mark.parametrize(
+    "shape", [[], {"choices": []}, {"choices": [None]}, {"choices": [{"message": 3}]}, {"choices": 4}, 7]
+)
+def test_an_answer_of_another_shape_is_one_line(open_model, shape):
+    with ChatServer() as server, pytest.raises(InputError, match="no chat completion"):
+        server.completion = lambda body, number: shape
+        open_model(server).score(solid(1), [LAMP])
+
+
+def test_replies_that_cannot_be_read_are_an_error_with_the_first_in_it(open_model):
+    with ChatServer(logprobs=False, say=["I am only a text model."]) as server:
+        with pytest.raises(
+            InputError, match=r"(\d+) of \1 replies .*the first, to lamp: 'I am only a text model.'"
+        ) as caught:
+            open_model(server, concurrent=1).score_many(pairs(60))
+        assert "\n" not in str(caught.value) and 20 <= len(server.seen) < 60
+        few = open_model(server)
+        few.score_many([(solid(200), LAMP), (solid(201), LAMP)])
+        with pytest.raises(InputError, match="2 of 2 replies"):
+            few.check_replies()
+        # A server that was put right is asked again.
+        server.say = ["red"]
+        results = open_model(server).score_many(pairs(60))
+    assert [result.answer for result in results] == ["red"] * 60
+
+
+def test_some_replies_that_cannot_be_read_are_no_error(open_model):
+    with ChatServer(logprobs=False, say=["red", "well..."] * 20 + ["red"]) as server:
+        model = open_model(server, concurrent=1)
+        model.score_many(pairs(40))
+        model.check_replies()
+    assert model.invalid == 20
+
+
+def test_a_key_holds_all_that_is_sent(open_model):
+    ways = [
+        {}, {"temperature": None}, {"temperature": 0.5}, {"extra": {"seed": 1}}, {"extra": {"seed": 2}},
+        {"max_tokens": 17}, {"length_field": "max_completion_tokens"}, {"longest_side": 8},
+        {"image_format": "jpeg"}, {"logprobs": False},
+        {"top_logprobs": 5}, {"samples": 2}, {"choice_field": "guided_choice"},
+    ]  # fmt: skip
+    with ChatServer() as server:
+        for way in ways * 2:
+            open_model(server, asking=Asking(**{"image_format": "png", **way})).score(solid(1), [LAMP])
+        assert len(server.seen) == len(ways)
+        open_model(server).score(solid(2), [LAMP])
+        assert len(server.seen) == len(ways) + 1
+
+
+def test_a_slow_trickle_is_given_up_on_and_said(open_model, capfd):
+    with Trickle() as server, pytest.raises(InputError, match=r"no answer within 0.3 s after 1 retries"):
+        open_model(server, timeout_s=0.3, retries=1).score(solid(1), [LAMP])
+    assert len(server.seen) == 2 and capfd.readouterr().err.count("limits.timeout_s=0.3; asking again") == 1
+
+
+class Trickle(ChatServer):
+    """Sends a reply byte by byte, each long before any time limit of a step."""
+
+    def handle(self, handler, body):
+        self.seen.append(Seen(body, {}, 0.0))
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        for _ in range(600):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+
+def test_an_endless_reply_is_one_line(open_model):
+    class Endless(ChatServer):
+        def handle(self, handler, body):
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(2**32))
+            handler.end_headers()
+            for _ in range(64):
+                handler.wfile.write(b" " * 2**20)
+
+    with Endless() as server, pytest.raises(InputError, match="no chat completion"):
+        open_model(server, retries=0).score(solid(1), [LAMP])
+
+
+INTERRUPTED = """
+import sys
+import numpy as np
+from pathlib import Path
+from drivelet.adapters.chat_settings import *
+from drivelet.adapters.openai_chat import ChatModel
+from drivelet.core.artifacts import Question
+lamp = Question(field="lamp", text="What does the lamp show?", choices=("red", "green", "none", "unknown"))
+model = ChatModel(Endpoint(model="toy", base_url=sys.argv[1]), answers=Path(sys.argv[2]), limits=Limits())
+try:
+    model.score(np.zeros((20, 30, 3), np.uint8), [lamp])
+except KeyboardInterrupt:
+    model.close()
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("way", ["silent", "trickle", "failing"])
+def test_ctrl_c_ends_the_program_whatever_the_server_does(tmp_path, way):
+    reached, over = threading.Event(), threading.Event()
+
+    def on_request(number):
+        reached.set()
+        if way == "silent":
+            over.wait(timeout=60)
+
+    class Server(Trickle if way == "trickle" else ChatServer):
+        def handle(self, handler, body):
+            if way == "trickle":
+                reached.set()
+            super().handle(handler, body)
+
+    faults = deque([(503, {"Retry-After": "50"}, "busy")] if way == "failing" else [])
+    with Server(on_request=on_request, faults=faults) as server:
+        process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, server.url, str(tmp_path / "a.sqlite")])
+        assert reached.wait(timeout=60)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        # The server goes on for 30 s and more: the test ends only where the program does not wait for it.
+        assert process.wait(timeout=20) == 130
+        over.set()
+
+
 def test_a_server_that_speaks_something_else_is_one_line(open_model):
     with ChatServer() as server:
         server.completion = lambda body, number: {"choices": []}
@@ -270,7 +495,7 @@ def test_an_interrupted_batch_goes_on_without_asking_again(open_model):
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         if 7 <= number < 20:
             # Time for the batch to notice.
-            time.sleep(1.0)
+            time.sleep(0.3)
 
     with ChatServer(on_request=on_request) as server:
         with pytest.raises(KeyboardInterrupt):

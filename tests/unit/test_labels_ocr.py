@@ -105,3 +105,8 @@ def test_the_shipped_reader_reads_a_sign_in_crop_and_frame():
     frame[40:100, 300:345] = small
     vote = real.label(frame)[FIELD]
     assert max(vote, key=vote.get) == "40"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (10, 2010), (2010, 10)])
+def test_strips_and_dots_are_read_as_any_picture(size):
+    assert TextReader().read(np.full((*size, 3), 90, np.uint8)) == []

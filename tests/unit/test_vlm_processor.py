@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.vlm.batch import chain, pack
 from drivelet.vlm.load import Loaded, load, resolve
-from drivelet.vlm.processor import IMAGE_TOKEN, load_processor
+from drivelet.vlm.processor import IMAGE_TOKEN, allowed_size, load_processor
 from tiny_vlm import LAMP_TEXT, noise
 
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
@@ -40,6 +42,31 @@ def test_patches_lie_in_the_models_order(tiny: Loaded, size: tuple[int, int]) ->
 def test_an_image_of_any_size_gets_sides_of_a_multiple_of_28(tiny: Loaded) -> None:
     values, grid = tiny.processor.pixels(noise(0, height=61, width=123))
     assert grid[0, 1] % 2 == 0 and grid[0, 2] % 2 == 0 and len(values) == int(grid.prod())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 7), (1, 700), (10, 2010), (2010, 10), (3, 60), (1, 3)])
+def test_tiny_and_thin_images_are_taken_as_they_are_counted(tiny: Loaded, size: tuple[int, int]) -> None:
+    image = noise(0, height=size[0], width=size[1])
+    values, grid = tiny.processor.pixels(image)
+    assert len(values) == int(grid.prod())
+    assert tiny.processor.num_image_tokens(grid[0]) == tiny.processor.num_tokens_of_size(*size)
+    long_side = int(np.argmax(size))
+    assert size[0] == size[1] or int(grid[0, 1 + long_side]) >= int(grid[0, 2 - long_side])
+
+
+def test_an_image_of_one_colour_keeps_it_however_thin(tiny: Loaded) -> None:
+    wide = np.full((4, 2000, 3), (255, 0, 0), np.uint8)
+    assert torch.equal(
+        *(tiny.processor.pixels(image)[0][:1] for image in (wide, np.full((28, 28, 3), (255, 0, 0), np.uint8)))
+    )
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000))
+def test_only_images_that_are_too_thin_are_padded(height: int, width: int) -> None:
+    padded = allowed_size(height, width)
+    assert max(padded) / min(padded) < 200 and max(padded) == max(height, width)
+    if max(height, width) <= 190 * min(height, width):
+        assert padded == (height, width)
 
 
 def test_a_packed_question_is_the_rendered_conversation(tiny: Loaded) -> None:

@@ -5,22 +5,27 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import threading
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from drivelet.adapters.patience import patience_s
 from drivelet.core.errors import InputError, MissingBackendError
 from drivelet.core.identity import digest_of
 
 WORKER = Path(__file__).resolve().parents[1] / "workers" / "blender_worker.py"
 CHECKOUT = WORKER.parents[3]
 ENVIRONMENT = "DRIVELET_BLENDER"
+TIMEOUT = "DRIVELET_BLENDER_TIMEOUT"
+"""Environment variable: seconds that a worker may take to start, or over one frame; 600 by default."""
 ATTEMPTS = 3
 PNG_END = b"IEND\xaeB`\x82"
 FULL = f"[Errno {errno.ENOSPC}]"
@@ -129,11 +134,41 @@ def _command(program: str) -> list[str]:
     return [program, "--background", "--factory-startup", "--python-exit-code", "1", "--python", str(WORKER), "--"]
 
 
-class _Worker:
-    """One worker process; its own prints go to a log file."""
+class _Crew:
+    """The worker processes under way, so that all can be ended at once; none is started after that."""
 
-    def __init__(self, command: Sequence[str], threads: int, log: IO[bytes]) -> None:
-        self.log = log
+    def __init__(self) -> None:
+        self._lock, self._running, self.ended = threading.Lock(), set["subprocess.Popen[str]"](), False
+
+    def add(self, process: "subprocess.Popen[str]") -> None:
+        with self._lock:
+            self._running.add(process)
+            if self.ended:
+                _kill(process)
+
+    def remove(self, process: "subprocess.Popen[str]") -> None:
+        with self._lock:
+            self._running.discard(process)
+
+    def end(self) -> None:
+        with self._lock:
+            self.ended = True
+            for process in self._running:
+                _kill(process)
+
+
+def _kill(process: "subprocess.Popen[str]") -> None:
+    """End a worker and what it started itself: a wrapper's Blender would hold its output open."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+class _Worker:
+    """One worker process in a group of its own; its own prints go to a log file."""
+
+    def __init__(self, command: Sequence[str], threads: int, log: IO[bytes], crew: _Crew) -> None:
+        self.log, self._crew, self._patience_s = log, crew, patience_s(TIMEOUT, 600.0)
+        self._silent = False
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
             [*command, "--threads", str(threads)],
@@ -141,19 +176,40 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            errors="replace",
             env=environment,
+            start_new_session=True,
         )
-        if self._reply() is None:
+        crew.add(self.process)
+        if self._reply("before it was ready") is None:
             self.close()
             code = self.process.returncode
             raise InputError(f"Blender worker {' '.join(command)} did not start (exit code {code}); see {log.name}")
 
-    def _reply(self) -> dict[str, Any] | None:
+    def _reply(self, when: str) -> dict[str, Any] | None:
+        """Return what the worker says next; None where it died. One that keeps silent is killed and told."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
+        timer = threading.Timer(self._patience_s, self._give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            for line in self.process.stdout:
+                with suppress(ValueError):
+                    if line.startswith("{"):
+                        return json.loads(line)
+        finally:
+            timer.cancel()
+        if self._silent:
+            self.close()
+            raise InputError(
+                f"Blender worker said nothing for {self._patience_s:g} s {when}; see {self.log.name}, or set {TIMEOUT}"
+                " to more seconds"
+            )
         return None
+
+    def _give_up(self) -> None:
+        self._silent = True
+        _kill(self.process)
 
     def ask(self, job: Job) -> dict[str, Any] | None:
         """Send one job; None where the process died over it."""
@@ -168,7 +224,7 @@ class _Worker:
             self.process.stdin.flush()
         except BrokenPipeError:
             return None
-        return self._reply()
+        return self._reply(f"over {job.image.name}")
 
     def close(self) -> None:
         """End the process: kindly, then firmly."""
@@ -180,8 +236,9 @@ class _Worker:
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            _kill(self.process)
             self.process.wait()
+        self._crew.remove(self.process)
         self.process.stdout.close()
 
 
@@ -190,8 +247,9 @@ def render(
 ) -> Iterator[Job]:
     """Render jobs on worker processes and yield each when its files are whole, in any order.
 
-    A worker that dies is started again and its job repeated, at most three times. Pixels depend on the scene alone, not
-    on the number of workers or the order.
+    A worker that dies is started again and its job repeated, at most three times; one that is silent for longer than
+    DRIVELET_BLENDER_TIMEOUT seconds is given up on. When the caller stops, by Ctrl-C too, workers end at once. Pixels
+    depend on the scene alone, not on the number of workers or the order.
 
     Args:
         jobs: what to render; taken one by one as workers are free, so that they need not all be in memory.
@@ -202,7 +260,7 @@ def render(
 
     Raises:
         MissingBackendError: Blender is not installed.
-        InputError: a worker does not start, refuses a scene, or dies over the same scene three times.
+        InputError: a worker does not start, refuses a scene, keeps silent, or dies over the same scene three times.
         OSError: the disk is full.
     """
     source = iter(jobs)
@@ -212,19 +270,21 @@ def render(
     start = list(command or find_blender())
     waiting = _Waiting(chain([first], source))
     results: queue.SimpleQueue[Job | Exception | None] = queue.SimpleQueue()
-    stop = threading.Event()
+    crew = _Crew()
     count = max(1, workers)
     with log.open("ab") as stream:
-        crew = [
-            threading.Thread(target=_serve, args=(start, threads, stream, waiting, results, stop)) for _ in range(count)
+        serving = [
+            threading.Thread(target=_serve, args=(start, threads, stream, waiting, results, crew), daemon=True)
+            for _ in range(count)
         ]
-        for member in crew:
+        for member in serving:
             member.start()
         try:
             yield from _collect(results, count)
         finally:
-            stop.set()
-            for member in crew:
+            # Nothing is under way where all is done; a frame that was begun would keep a stopped caller waiting.
+            crew.end()
+            for member in serving:
                 member.join()
 
 
@@ -251,14 +311,14 @@ def _collect(results: "queue.SimpleQueue[Job | Exception | None]", running: int)
 
 
 def _serve(command: list[str], threads: int, log: IO[bytes], waiting: _Waiting,
-           results: "queue.SimpleQueue[Job | Exception | None]", stop: threading.Event) -> None:  # fmt: skip
+           results: "queue.SimpleQueue[Job | Exception | None]", crew: _Crew) -> None:  # fmt: skip
     worker: _Worker | None = None
     try:
-        while not stop.is_set():
+        while not crew.ended:
             job = waiting.take()
             if job is None:
                 break
-            worker = _do(job, command, threads, log, worker)
+            worker = _do(job, command, threads, log, worker, crew)
             results.put(job)
     except Exception as error:  # handed to the caller's thread, which raises it
         results.put(error)
@@ -268,9 +328,9 @@ def _serve(command: list[str], threads: int, log: IO[bytes], waiting: _Waiting,
         results.put(None)
 
 
-def _do(job: Job, command: list[str], threads: int, log: IO[bytes], worker: _Worker | None) -> _Worker:
-    for _ in range(ATTEMPTS):
-        worker = worker or _Worker(command, threads, log)
+def _do(job: Job, command: list[str], threads: int, log: IO[bytes], worker: _Worker | None, crew: _Crew) -> _Worker:
+    for _ in range(1 if crew.ended else ATTEMPTS):
+        worker = worker or _Worker(command, threads, log, crew)
         reply = worker.ask(job)
         if reply is not None and "error" in reply:
             worker.close()

@@ -57,16 +57,16 @@ def request_body(endpoint: Endpoint, url: str, question: Question) -> dict[str, 
     body: dict[str, Any] = {
         "model": endpoint.model,
         "messages": [{"role": "user", "content": content}],
-        "temperature": 0.0 if asking.samples == 1 else 1.0,
         asking.length_field: asking.max_tokens,
     }
+    if asking.temperature is not None:
+        body["temperature"] = asking.temperature or float(asking.samples > 1)
     if asking.samples > 1:
         body["n"] = asking.samples
     elif asking.logprobs:
         body |= {"logprobs": True, "top_logprobs": asking.top_logprobs}
-    if asking.choice_field:
-        body["extra_body"] = _nested(asking.choice_field, question.choices)
-    return body
+    extra = {**asking.extra, **(_nested(asking.choice_field, question.choices) if asking.choice_field else {})}
+    return {**body, "extra_body": extra} if extra else body
 
 
 def _nested(name: str, choices: Sequence[str]) -> dict[str, Any]:

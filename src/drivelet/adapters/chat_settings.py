@@ -1,9 +1,10 @@
 """What an endpoint is, how it is asked, and what asking it may take."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from drivelet.core.errors import InputError
@@ -18,11 +19,14 @@ class Asking:
     Attributes:
         logprobs: whether token log-probabilities are asked for.
         top_logprobs: how many at each place.
-        samples: answers a question; with more than one each is a vote, at temperature 1, without log-probabilities.
+        samples: answers a question; with more than one each is a vote, without log-probabilities.
         choice_field: extra field of the request that takes the closed set, to keep the answer inside it:
             `structured_outputs.choice` (vLLM from 0.12 on), `guided_choice` (vLLM before), `regex` (SGLang); empty:
             none.
         max_tokens: longest answer; `length_field` is the request's name for it (`max_completion_tokens` with some).
+        temperature: of sampling; empty (or None) is not sent, as reasoning models want it. Several samples at 0 would
+            be one: they are asked for at 1.
+        extra: further fields of the request, as JSON: {"chat_template_kwargs": {"enable_thinking": false}}.
         longest_side: pixels to which larger images are shrunk; 0 sends them as they are.
         image_format: `jpeg` (quality 92) or `png`.
     """
@@ -33,6 +37,8 @@ class Asking:
     choice_field: str = ""
     max_tokens: int = 16
     length_field: str = "max_tokens"
+    temperature: float | None = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     longest_side: int = 0
     image_format: Literal["jpeg", "png"] = "jpeg"
 
@@ -62,7 +68,7 @@ class Limits:
         requests_per_minute: 0 sets no limit; retries count.
         concurrent: requests under way at once.
         retries: further tries after 429, 5xx and timeouts, with growing pauses or as the server's Retry-After says.
-        timeout_s: seconds until a request counts as lost.
+        timeout_s: seconds until a try counts as lost, from connecting to the reply's last byte.
         price_in, price_out: price of a million input and output tokens.
         max_cost: all that the answers kept for this model may cost, earlier runs included; 0 sets no cap.
         answers: file that keeps the answers; empty: `answers.sqlite` in the output folder.

@@ -10,6 +10,9 @@ import numpy as np
 
 from drivelet.core.artifacts import ImageArray
 
+MAX_ASPECT = 20
+"""Images longer than so many times their other side are padded."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextLine:
@@ -43,7 +46,7 @@ class TextReader:
         """Return the text lines of an RGB image (H, W, 3), from top to bottom."""
         engine = self._load()
         # The engine takes OpenCV's channel order.
-        found = engine(np.ascontiguousarray(image[..., ::-1]), use_det=True)
+        found = engine(np.ascontiguousarray(_padded(image)[..., ::-1]), use_det=True)
         if getattr(found, "boxes", None) is None or found.txts is None:
             return []
         lines = [
@@ -72,6 +75,14 @@ class TextReader:
                 self._engine = rapidocr.RapidOCR(params={"Global.model_root_dir": str(folder), **self._params})
             logging.getLogger("RapidOCR").setLevel(logging.ERROR)
         return self._engine
+
+
+def _padded(image: ImageArray) -> ImageArray:
+    """Repeat the lower or right edge of a strip: the engine shrinks its short side to nothing, or enlarges it beyond
+    all memory."""
+    height, width = image.shape[:2]
+    below, beside = max(0, -(-width // MAX_ASPECT) - height), max(0, -(-height // MAX_ASPECT) - width)
+    return np.pad(image, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else image
 
 
 def _box(corners: Any) -> tuple[float, float, float, float]:

@@ -11,6 +11,7 @@ from drivelet import tasks
 from drivelet.adapters.chat_settings import Limits
 from drivelet.adapters.rerun import require
 from drivelet.core import flow, outputs
+from drivelet.core.damage import readable_rows
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
@@ -38,6 +39,7 @@ def label_command(
     settings: Sequence[str],
     rerun: bool = False,
     checked: Path | None = None,
+    strict: bool = False,
 ) -> None:
     """Label drives given raw or ingested and print the ledger; decisions of earlier reviews hold for the new labels."""
     from drivelet.vlm.load import set_threads
@@ -54,14 +56,15 @@ def label_command(
     rows: list[Row] = []
     if gold:
         rows = [row for row in read_manifest(gold, tasks=tasks.fields()) if row.split != "test"]
-    known = sample_rows(rows, 40, seed=0)
+    known = readable_rows(sample_rows(rows, 40, seed=0), strict=strict, where=gold) if gold else []
     ready = _ingested_first(drives, out)
     # Paid answers are known by what was asked: they outlive a change of settings.
     limits = replace(remote.limits, answers=remote.limits.answers or str(out / "answers.sqlite"))
+    names = [_name_of(teacher) for teacher in known_teachers]
     outputs.command(
         label_drives, config, out=out, inputs={"drives": ready, "teacher": known_teachers},
-        also={"gold": known_by(known), "shown_as": [_name_of(teacher) for teacher in known_teachers]},
-        context={"gold": known, "executor": executor, "limits": limits},
+        also={"gold": known_by(known), "shown_as": names, "strict": strict},
+        context={"gold": known, "executor": executor, "limits": limits, "strict": strict},
     )  # fmt: skip
     if stand := reapply_reviews(out):
         say(f"{stand} decisions of reviewers hold")

@@ -14,6 +14,7 @@ from drivelet.adapters.chat_settings import Endpoint, Limits
 from drivelet.adapters.rapidocr import TextReader
 from drivelet.core import flow
 from drivelet.core.artifacts import ImageArray
+from drivelet.core.damage import LeftOut
 from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row
@@ -82,21 +83,25 @@ def label_drives(
     gold: Sequence[Row],
     executor: Executor,
     limits: Limits | None = None,
+    strict: bool = False,
     out: Path,
 ) -> Path:
     """Label every ingested drive at or beneath `drives`: a folder each in `out/drives`, and `out` joins them.
 
     The drives are dealt to the executor's workers; each loads and calibrates its own labelers. A drive of sensors alone
     is left out. Of the teachers, folders enter the stage's key by content and endpoints by how they are asked; `gold`
-    enters it by `known_by`, and `limits` of endpoints change no answer.
+    enters it by `known_by`, and `limits` of endpoints change no answer. Frames that cannot be read are named, counted
+    and left without labels.
 
     Raises:
-        InputError: no drive has pictures.
+        InputError: no drive has pictures, or one that is damaged where `strict`.
     """
     roots = [drives] if isinstance(drives, Path) else drives
     found = [drive for root in roots for drive in ingested(root) if _has_pictures(drive)]
     if not found:
         raise InputError(f"{roots[0]}: no drive with pictures; give one with a video or images")
+    if strict:
+        refuse_damaged(found)
     jobs = [
         (drive, name, out / "drives" / f"{number:03d}-{drive.name}")
         for number, (drive, name) in enumerate(zip(found, shown_names(found), strict=True))
@@ -114,7 +119,7 @@ def label_drives(
     shared = replace(limits, workers=max(1, len(parts)))
     opened = partial(open_teachers, teachers, limits=shared, answers=answers)
     started = time.perf_counter()
-    peaks = executor.map(partial(_label_part, config, opened, gold), parts)
+    peaks = executor.map(partial(_label_part, config, opened, gold, strict), parts)
     seconds = time.perf_counter() - started
     join_labels([folder for *_, folder in jobs], out=out)
     frames = flow.read_json(out / "summary.json")["frames"]
@@ -142,6 +147,7 @@ def _label_part(
     config: LabelConfig,
     opened: Callable[[], AbstractContextManager[list[Labeler]]],
     gold: Sequence[Row],
+    strict: bool,
     jobs: Sequence[tuple[Path, str, Path]],
 ) -> float:
     """Label some drives, one (ingested drive, its name, folder to write) after the other; return the peak memory."""
@@ -150,11 +156,34 @@ def _label_part(
         boxes = [speaker for speaker in speakers if isinstance(speaker, ColourLabeler)]
         calibration = calibrated(speakers, gold)
         for drive, name, folder in jobs:
+            left_out = LeftOut(strict=strict)
             label_drive(
                 config, drive=drive, labelers=speakers, detectors=boxes, fields=tasks.fields(), calibration=calibration,
-                read_frames=lambda file, frames: ahead(frames_at(file, frames), speakers), shown_as=name, out=folder,
+                read_frames=lambda file, frames, left_out=left_out: ahead(_whole(file, frames, left_out), speakers),
+                shown_as=name, out=folder,
             )  # fmt: skip
+            if left_out.count:
+                say(f"{drive.name}: {left_out.count} frames cannot be read; they have no labels")
     return flow.peak_rss_mb()
+
+
+def _whole(file: str, wanted: Sequence[int], left_out: LeftOut) -> Iterator[tuple[int, ImageArray]]:
+    """Yield the frames that can be read; the others of those wanted go to `left_out`."""
+    missing = set(wanted)
+    for index, image in frames_at(file, wanted):
+        missing.discard(index)
+        yield index, image
+    for index in sorted(missing):
+        left_out.add(InputError(f"{file} frame {index}: it cannot be read"))
+
+
+def refuse_damaged(drives: Sequence[Path]) -> None:
+    """Raise InputError where ingestion had to leave out frames of a drive."""
+    for drive in drives:
+        if lost := flow.read_json(drive / "drive.json").get("skipped_frames"):
+            raise InputError(
+                f"{drive}: {lost} frames are damaged or without a time; leave --strict to go on without them"
+            )
 
 
 def label_counts(folder: Path) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ class Loop:
     images: Sequence[Path]
     out: Path
     executor: Executor
+    strict: bool = False
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -76,7 +77,8 @@ class Loop:
     @cached_property
     def real(self) -> Path | None:
         """The user's images, split into train and test; None without `--images`."""
-        return self.stage(steps.split_real, {}, "images", images=list(self.images)) if self.images else None
+        strict = {"strict": True} if self.strict else {}
+        return self.stage(steps.split_real, strict, "images", images=list(self.images)) if self.images else None
 
     @cached_property
     def test(self) -> Path:
@@ -117,8 +119,8 @@ class Loop:
             self.stage(ingest, self.config.ingest, "ingest", also=steps.place_of(source), source=source)
             for source in sources
         ]
-        context = {"gold": self.gold, "executor": self.executor}
-        also = {"gold": labelling.known_by(self.gold), "shown_as": self.teacher.name}
+        context = {"gold": self.gold, "executor": self.executor, "strict": self.strict}
+        also = {"gold": labelling.known_by(self.gold), "shown_as": self.teacher.name, "strict": self.strict}
         return [
             self.stage(
                 labelling.label_drives, self.config.label, "label", context, also, drives=folder, teacher=self.teacher
@@ -291,7 +293,13 @@ def _measure(store: Path, config: steps.PredictConfig, job: tuple[str, Mapping[s
 
 
 def run_loop(
-    config: LoopConfig, *, drives: Sequence[Path], images: Sequence[Path], out: Path, executor: Executor
+    config: LoopConfig,
+    *,
+    drives: Sequence[Path],
+    images: Sequence[Path],
+    out: Path,
+    executor: Executor,
+    strict: bool = False,
 ) -> Path:
     """Run the loop of a recipe.
 
@@ -300,6 +308,7 @@ def run_loop(
         drives: videos, folders of images or folders of drives; simulated drives where none is given.
         images: manifests of labelled images; with them the table is on their val and test rows.
         out: gets `report.html`, `summary.json` and `stages/`, from which an interrupted run goes on.
+        strict: damaged frames and images are an error; else they are left out and counted.
         executor: labels drives, trains and measures models side by side; results differ by rounding at most.
 
     Raises:
@@ -310,8 +319,8 @@ def run_loop(
             raise InputError(f"{path}: no such file or folder; correct --drives or --images")
     out.mkdir(parents=True, exist_ok=True)
     drives, images = [path.absolute() for path in drives], [path.absolute() for path in images]
-    loop = Loop(config, drives, images, out.absolute(), executor)
-    with described(out, config=config, inputs={"drives": drives, "images": images}):
+    loop = Loop(config, drives, images, out.absolute(), executor, strict)
+    with described(out, config=config, inputs={"drives": drives, "images": images, "strict": strict}):
         page = loop.run()
     say(f"report: {page}")
     return page

@@ -7,6 +7,7 @@ from typing import Any
 from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.artifacts import Field
+from drivelet.core.damage import readable_rows
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.tables import read_rows
@@ -32,7 +33,7 @@ CALIBRATION_IMAGES = 64
 def optimise_prompts(config: OptimiseConfig, *, student: Path, manifest: Path, out: Path) -> Path:
     """Search prompts for a student on the train and val rows of a manifest."""
     fields = tasks.fields()
-    rows = read_manifest(manifest, tasks=fields)
+    rows = readable_rows(read_manifest(manifest, tasks=fields), where=manifest)
     return optimise(
         config,
         model=Engine.from_pretrained(student),
@@ -66,10 +67,16 @@ def examples(rows: Sequence[Row], fields: Mapping[str, Field], prompts: Path | N
 
 
 @flow.stage(1, parts=(cache_soft_labels,))
-def soft_label_rows(config: SoftLabelConfig, *, teacher: Path, manifest: Path, prompts: Path | None, out: Path) -> Path:
-    """Cache the teacher's soft labels of the train rows of a manifest."""
+def soft_label_rows(
+    config: SoftLabelConfig, *, teacher: Path, manifest: Path, prompts: Path | None, out: Path, strict: bool = False
+) -> Path:
+    """Cache the teacher's soft labels of the train rows of a manifest.
+
+    Rows whose image cannot be read are left out, or an error where `strict`.
+    """
     fields = tasks.fields()
-    rows = [row for row in read_manifest(manifest, tasks=fields) if row.split == "train"]
+    listed = [row for row in read_manifest(manifest, tasks=fields) if row.split == "train"]
+    rows = readable_rows(listed, strict=strict, where=manifest) if listed else []
     return cache_soft_labels(config, teacher=teacher, examples=examples(rows, fields, prompts), out=out)
 
 

@@ -14,6 +14,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json
 from drivelet.core.images import SUFFIXES, read_image
 from drivelet.core.manifest import Row, read_manifest
+from drivelet.core.progress import say
 from drivelet.core.tables import has_table, read_rows
 from drivelet.drives.frames import frames_at, select
 from drivelet.drives.ingest import ingested
@@ -71,9 +72,12 @@ def read_stock(sources: Sequence[Path], *, hz: float, specs: Mapping[str, Field]
 
 
 def read_any(file: str, indices: Sequence[int]) -> Iterator[tuple[int, ImageArray]]:
-    """Yield (index, RGB image) of a video, a folder of images, or a single image (index 0)."""
+    """Yield (index, RGB image) of a video, a folder of images, or one image (index 0); damaged ones are left out."""
     if Path(file).suffix.lower() in SUFFIXES and Path(file).is_file():
-        yield 0, read_image(file)
+        try:
+            yield 0, read_image(file)
+        except InputError as error:
+            say(f"left out: {error}")
     else:
         yield from frames_at(file, indices)
 

@@ -1,5 +1,6 @@
 """`drivelet mix`: the mix with its checks by models, the search for its ratio, and its exports."""
 
+import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,14 +8,16 @@ from pathlib import Path
 from rich.console import Console
 
 from drivelet import tasks
+from drivelet.core.damage import LeftOut, readable_rows
 from drivelet.core.errors import InputError
 from drivelet.core.flow import write_json
 from drivelet.core.images import read_image
-from drivelet.core.manifest import Row
+from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.outputs import command
 from drivelet.core.progress import say, track
 from drivelet.dataset.export import export
 from drivelet.dataset.label_errors import Answers
+from drivelet.dataset.looks import UNREADABLE
 from drivelet.dataset.mix import Embed, MixConfig, mix
 from drivelet.dataset.search import trial_records
 from drivelet.drives.frames import frames_at
@@ -35,6 +38,7 @@ def mix_command(
     teacher: str | None,
     search: bool,
     settings: Sequence[str],
+    strict: bool = False,
 ) -> list[Path]:
     """Mix, search the ratio first where asked to, export; return what was written, the manifest last.
 
@@ -45,6 +49,7 @@ def mix_command(
         embedder: finds near-duplicates by embedding.
         teacher: checks the labels of real images; it must not have been trained on them.
         search: whether to look for the best shares of the sources.
+        strict: an image of a manifest that cannot be read is an error; else it is left out, with its reason.
         settings: of `MixConfig`, and with `search.` before them of `MixSearchConfig`.
 
     Raises:
@@ -56,6 +61,8 @@ def mix_command(
     searching = apply_settings(MixSearchConfig(), [s.removeprefix(PREFIX) for s in settings if s.startswith(PREFIX)])
     if not search and any(setting.startswith(PREFIX) for setting in settings):
         raise InputError("mix: settings of the search without a search; add --search")
+    if strict:
+        _refuse_damaged(sources)
     named = {"--embedder": embedder, "--teacher": teacher}
     run = MixRun(
         sources=sources,
@@ -73,7 +80,25 @@ def mix_command(
         config = replace(config, shares={name: share for name, share in found.best.items() if share > 0})
         say(f"mix: {', '.join(f'{name} {share:.0%}' for name, share in config.shares.items())}")
     manifest = run(config, out)
+    _name_unreadable(out / "rejections.csv")
     return [*(export(name, manifest, tasks.fields(), out / name) for name in exports), manifest]
+
+
+def _refuse_damaged(sources: Sequence[Path]) -> None:
+    for source in sources:
+        manifest = source / "manifest.csv" if source.is_dir() else source
+        if manifest.is_file():
+            readable_rows(read_manifest(manifest, tasks=tasks.fields()), strict=True, where=manifest)
+
+
+def _name_unreadable(rejections: Path) -> None:
+    with rejections.open(newline="", encoding="utf-8") as stream:
+        lost = [row["path"] for row in csv.DictReader(stream) if row["reason"] == UNREADABLE.flaw]
+    left_out = LeftOut()
+    for path in dict.fromkeys(lost):
+        left_out.note(f"{path}: no readable image")
+    if lost:
+        say(f"mix: {left_out.count} images cannot be read; {len(lost)} rows are left out, see {rejections}")
 
 
 class MixRun:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from drivelet import tasks
 from drivelet.core import flow
+from drivelet.core.damage import LeftOut
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
 from drivelet.core.outputs import STAGES, command, described
@@ -44,8 +46,9 @@ def start(
     out: Path,
     executor: Executor,
     settings: Sequence[str],
+    strict: bool = False,
 ) -> Path:
-    """Run a recipe.
+    """Run a recipe; damaged frames and images are left out and counted, or an error where `strict`.
 
     Raises:
         InputError: as the recipe does.
@@ -64,17 +67,28 @@ def start(
         from drivelet.recipes.tiny import with_random_models
 
         config = with_random_models(config, out / "models")
-    return run_loop(config, drives=drives, images=images, out=out, executor=executor)
+    return run_loop(config, drives=drives, images=images, out=out, executor=executor, strict=strict)
 
 
 def predict(
-    model: str, source: Path, *, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+    model: str,
+    source: Path,
+    *,
+    out: Path,
+    library: Path | None,
+    names: Sequence[str],
+    blind: bool,
+    threads: int,
+    strict: bool = False,
 ) -> dict[str, Any]:
-    """Answer `source` with a model and write `out`; return the costs."""
-    from drivelet.recipes.steps import asker, pictures
+    """Answer `source` with a model and write `out`; return the costs. A second call goes on where one was stopped.
+
+    A picture that cannot be read is left out and counted, or an error where `strict`.
+    """
+    from drivelet.recipes.steps import asker, identity_of, pictures
     from drivelet.runtime.engine import Engine
     from drivelet.runtime.predict import cost_path, predict, write_predictions
-    from drivelet.vlm.load import set_threads, weight_megabytes
+    from drivelet.vlm.load import resolve, set_threads, weight_megabytes
 
     set_threads(threads or None)
     fields = tasks.fields()
@@ -82,11 +96,14 @@ def predict(
     ask = asker(fields, library)
     found = pictures(source, fields, wanted)
     engine = Engine.from_pretrained(model)
+    identity = identity_of(found, model=resolve(model), source=source, prompts=library, fields=wanted, strict=strict)
     weight_mb = weight_megabytes(engine.loaded.path)
-    if blind:
-        grey = predict(engine, pictures(source, fields, wanted), fields=fields, ask=ask, blind=True)
-        write_predictions(grey, out.with_suffix(f".blind{out.suffix}"), weight_mb=weight_mb)
-    write_predictions(predict(engine, found, fields=fields, ask=ask), out, weight_mb=weight_mb)
+    for grey in (True, False) if blind else (False,):
+        answered = partial(predict, engine, fields=fields, ask=ask, blind=grey, left_out=LeftOut(strict=strict))
+        write_predictions(
+            answered, pictures(source, fields, wanted), out.with_suffix(f".blind{out.suffix}") if grey else out,
+            weight_mb=weight_mb, identity=identity,
+        )  # fmt: skip
     return flow.read_json(cost_path(out))
 
 
@@ -117,8 +134,20 @@ def data_manifest(data: Path) -> Path:
     return manifest
 
 
-def distil(teacher: str, student: str, *, data: Path, library: Path | None, out: Path, settings: Sequence[str]) -> Path:
-    """Cache the teacher's soft labels in `out/stages`, train, and save the merged model in `out/model`."""
+def distil(
+    teacher: str,
+    student: str,
+    *,
+    data: Path,
+    library: Path | None,
+    out: Path,
+    settings: Sequence[str],
+    strict: bool = False,
+) -> Path:
+    """Cache the teacher's soft labels in `out/stages`, train, and save the merged model in `out/model`.
+
+    Images that cannot be read are left out and counted, or an error where `strict`.
+    """
     from drivelet.distil.soft_labels import SoftLabelConfig
     from drivelet.distil.train import DistilConfig, distil
     from drivelet.recipes.making import soft_label_rows
@@ -126,7 +155,7 @@ def distil(teacher: str, student: str, *, data: Path, library: Path | None, out:
 
     set_threads()
     config = apply_settings(DistilConfig(), settings)
-    asked = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library}
+    asked = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library, "strict": strict}
     learner = resolve(student)
     labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / STAGES, inputs=asked)
     return command(distil, config, out=out, inputs={"student": learner, "soft_labels": labels}) / "model"
@@ -159,8 +188,11 @@ def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_
     return command(quantise_model, config, out=out, inputs=inputs)
 
 
-def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path) -> Path:
-    """Measure models on a manifest's test rows (its val rows where it has none), print and save the table."""
+def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path, strict: bool = False) -> Path:
+    """Measure models on a manifest's test rows (its val rows where it has none), print and save the table.
+
+    Images that cannot be read are left out and counted, or an error where `strict`.
+    """
     from drivelet.evaluate.predictions import read_predictions
     from drivelet.evaluate.table import paired_tests
     from drivelet.recipes.results import print_table, result_row
@@ -171,7 +203,8 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
     store = out / STAGES
-    manifest = flow.run(only_split, {"split": split}, store=store, inputs={"manifest": data_manifest(data)})
+    of_split = {"split": split, "strict": strict}
+    manifest = flow.run(only_split, of_split, store=store, inputs={"manifest": data_manifest(data)})
     rows = read_manifest(manifest / "manifest.csv", tasks=tasks.fields())
     config, lines, said = PredictConfig(), [], {}
     for name, model in folders.items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -50,6 +50,8 @@ def _replaced(config: Any, path: Sequence[str], value: str, key: str) -> Any:
 def _parsed(owner: type, name: str, value: str, key: str) -> Any:
     """Read a value as JSON, as `show` prints it, or as bare text, whichever its type allows first."""
     hint = get_type_hints(owner)[name]
+    if not value and type(None) in get_args(hint):
+        return None
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
     readers = (
         adapter.validate_json,

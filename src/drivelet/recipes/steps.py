@@ -8,7 +8,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from functools import partial
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,20 @@ from drivelet import tasks
 from drivelet.adapters.blender import worker_code
 from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
+from drivelet.core.damage import readable_rows
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES, read_image
+from drivelet.core.machine import package_versions
 from drivelet.core.manifest import Row, read_manifest, write_manifest
-from drivelet.drives.frames import read_frames
+from drivelet.core.progress import say
+from drivelet.drives.frames import DEFAULT_IMAGE_FPS
+from drivelet.drives.readers import open_pictures
 from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
 from drivelet.prompts.library import canonical, render_question
 from drivelet.prompts.router import SignalRouter, load_router
 from drivelet.prompts.signals import image_signals
-from drivelet.runtime.predict import Ask, Picture, predict, write_predictions
+from drivelet.runtime.partial import Picture
+from drivelet.runtime.predict import Ask, predict, write_predictions
 
 GOLD = {"gold": tasks.gold}
 GOLD_VERSION = {"gold": flow.version_of(tasks.gold), "worker": worker_code()}
@@ -84,18 +90,38 @@ def pictures(source: Path, fields: Mapping[str, Field], names: Sequence[str]) ->
     if source.suffix.lower() == ".csv":
         return _listed(source, fields, names)
     if source.suffix.lower() in VIDEO_SUFFIXES:
-        return (_video_frame(source, index, image, names) for index, _, image in read_frames(source))
+        return _video_frames(source, names)
     if source.suffix.lower() in SUFFIXES:
         return [_still(source, names)]
     raise InputError(f"{source}: neither an image, a video nor a manifest by its name; rename it or convert it")
 
 
 def _still(path: Path, names: Sequence[str], sensor: str = "") -> Picture:
-    return Picture(path=str(path), frame=None, fields=tuple(names), read=lambda: read_image(path), sensor=sensor)
+    def read() -> ImageArray:
+        if not path.is_file():  # a pipe or a device would be waited for
+            raise InputError(f"{path}: no regular file; remove it")
+        return read_image(path)
+
+    return Picture(path=str(path), frame=None, fields=tuple(names), read=read, sensor=sensor)
 
 
-def _video_frame(source: Path, index: int, image: ImageArray, names: Sequence[str]) -> Picture:
-    return Picture(path=str(source), frame=index, fields=tuple(names), read=lambda: image)
+def _video_frames(source: Path, names: Sequence[str]) -> Iterator[Picture]:
+    """Yield every frame that the video holds; reading one that does not decode is an InputError."""
+    shown = open_pictures(source, fps=DEFAULT_IMAGE_FPS)
+    indices = iter(sorted(shown.frames))
+    for index, image in shown.read(shown.frames):
+        yield from (_lost(source, lost, names) for lost in takewhile(lambda held, index=index: held != index, indices))
+        yield Picture(path=str(source), frame=index, fields=tuple(names), read=lambda image=image: image)
+    yield from (_lost(source, lost, names) for lost in indices)
+    if shown.lost:
+        say(f"{source}: {shown.lost} frames that it promises are not there; copy the file again")
+
+
+def _lost(source: Path, index: int, names: Sequence[str]) -> Picture:
+    def read() -> ImageArray:
+        raise InputError(f"{source} frame {index}: it cannot be decoded; copy the file again")
+
+    return Picture(path=str(source), frame=index, fields=tuple(names), read=read)
 
 
 def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -> Iterator[Picture]:
@@ -105,6 +131,20 @@ def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -
         wanted = asked.setdefault((row.path, row.sensor), [])
         wanted += [name for name in ([row.task] if row.task else names) if name not in wanted and name in names]
     return (_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted)
+
+
+def identity_of(
+    found: list[Picture] | Iterator[Picture], *, model: Path, source: Path, prompts: Path | None, **settings: Any
+) -> str:
+    """Return the digest of all that predictions depend on: model, prompts and pictures by content, and settings."""
+    pictures = [(p.path, p.sensor, p.fields, _digest(Path(p.path))) for p in found] if isinstance(found, list) else []
+    known = {"model": model, "prompts": prompts, "source": source if not pictures else None, "settings": settings}
+    code = [flow.version_of(predict), package_versions()]
+    return flow.digest_of([flow.identify(known), str(source), pictures, code])
+
+
+def _digest(path: Path) -> str:
+    return flow.digest_file(path) if path.is_file() else ""
 
 
 @flow.stage(1, parts=(predict,))
@@ -145,15 +185,23 @@ def answer_rows(config: Mapping[str, Any], *, model: Path, manifest: Path, out: 
 
     fields = tasks.fields()
     engine = Engine.from_pretrained(model)
-    lines = predict(engine, pictures(manifest, fields, list(fields)), fields=fields, ask=asker(fields, None))
-    return write_predictions(lines, out / "preds.jsonl", weight_mb=weight_megabytes(engine.loaded.path))
+    answered = partial(predict, engine, fields=fields, ask=asker(fields, None))
+    found = pictures(manifest, fields, list(fields))
+    # The stage's key stands for all of it: what lies in its folder is of no other model or manifest.
+    return write_predictions(
+        answered, found, out / "preds.jsonl", weight_mb=weight_megabytes(engine.loaded.path), identity=out.name
+    )
 
 
 @flow.stage()
 def split_real(config: Mapping[str, Any], *, images: Sequence[Path], out: Path) -> Path:
-    """Write `out/train.csv` and `out/test.csv` (val and test rows, as test): real val rows only measure."""
+    """Write `out/train.csv` and `out/test.csv` (val and test rows, as test): real val rows only measure.
+
+    Rows whose image cannot be read are left out, or an error where `config` says `strict`.
+    """
     fields = tasks.fields()
-    rows = [row for path in images for row in read_manifest(path, tasks=fields)]
+    listed = [row for path in images for row in read_manifest(path, tasks=fields)]
+    rows = readable_rows(listed, strict=config.get("strict", False), where=images[0])
     train = [row for row in rows if row.split == "train"]
     test = [replace(row, split="test") for row in rows if row.split != "train"]
     if not train or not test:
@@ -164,11 +212,12 @@ def split_real(config: Mapping[str, Any], *, images: Sequence[Path], out: Path) 
 
 
 @flow.stage()
-def only_split(config: Mapping[str, str], *, manifest: Path, out: Path) -> Path:
-    """Write `out/manifest.csv` with one split of a manifest."""
-    rows = [row for row in read_manifest(manifest, tasks=tasks.fields()) if row.split == config["split"]]
-    if not rows:
+def only_split(config: Mapping[str, Any], *, manifest: Path, out: Path) -> Path:
+    """Write `out/manifest.csv` with one split of a manifest; rows whose image cannot be read are left out."""
+    listed = [row for row in read_manifest(manifest, tasks=tasks.fields()) if row.split == config["split"]]
+    if not listed:
         raise InputError(f"{manifest}: no row of split {config['split']}; add such rows to be measured on")
+    rows = readable_rows(listed, strict=config.get("strict", False), where=manifest)
     write_manifest(out / "manifest.csv", rows)
     return out
 

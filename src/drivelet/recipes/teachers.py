@@ -143,4 +143,7 @@ def ahead(images: Iterable[tuple[T, ImageArray]], speakers: Sequence[Labeler]) -
     for group in chunked(images, GROUP):
         for speaker in many:
             speaker.prepare([image for _, image in group])
+            if isinstance(speaker.model, ChatModel):
+                # Before anything is made of them: labels from the other labelers alone would look like any others.
+                speaker.model.check_replies()
         yield from group

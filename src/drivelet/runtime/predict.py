@@ -1,33 +1,23 @@
 """Answer pictures field by field and write `preds.jsonl`, with what it cost beside it."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drivelet.core import flow
 from drivelet.core.artifacts import UNKNOWN, Field, ImageArray, Question
+from drivelet.core.damage import LeftOut
+from drivelet.core.errors import InputError
 from drivelet.core.flow import peak_rss_mb, write_json
 from drivelet.core.images import grey_like
 from drivelet.core.ports import VisionLanguageModel
+from drivelet.runtime.partial import SKIPPED, Picture, open_partial
 
 Ask = Callable[[ImageArray, Sequence[str], str], Mapping[str, Question | None]]
 """(image, field names, sensor text) -> the question for each field, or None where the router leaves it out."""
 KEPT = 64
 """Answers about grey images that are kept to be given again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """An image to answer: its path as given, its frame number in a video (None for a still), and the fields to ask."""
-
-    path: str
-    frame: int | None
-    fields: tuple[str, ...]
-    read: Callable[[], ImageArray]
-    sensor: str = ""
 
 
 @flow.stage()
@@ -38,15 +28,23 @@ def predict(
     fields: Mapping[str, Field],
     ask: Ask,
     blind: bool = False,
+    left_out: LeftOut | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield one prediction a picture and field, in the form of `preds.jsonl`.
 
     A field that the router leaves out gets its absent answer with `active` false. `ms` is the time of the picture's one
-    forward, routing and image processing included, shared by its fields. `blind` replaces every image by grey.
+    forward, routing and image processing included, shared by its fields. `blind` replaces every image by grey. A
+    picture that cannot be read gives one line with `skipped`, the reason, and goes to `left_out`.
     """
     seen: dict[Any, list[dict[str, Any]]] = {}
+    left_out = left_out or LeftOut()
     for picture in pictures:
-        image = picture.read()
+        try:
+            image = picture.read()
+        except InputError as error:
+            left_out.add(error)
+            yield {"image": picture.path, "frame": picture.frame, SKIPPED: str(error)}
+            continue
         if not blind:
             yield from _answer(model, picture, image, fields, ask)
             continue
@@ -87,25 +85,48 @@ def _answer(
         yield {**head, **said, "active": question is not None, "ms": round(ms, 3)}
 
 
-def write_predictions(lines: Iterable[Mapping[str, Any]], out: Path, *, weight_mb: float) -> Path:
+def write_predictions(
+    answered: Callable[[Iterable[Picture]], Iterable[Mapping[str, Any]]],
+    pictures: Iterable[Picture],
+    out: Path,
+    *,
+    weight_mb: float,
+    identity: str = "",
+) -> Path:
     """Write `preds.jsonl` whole or not at all, and `<name>.cost.json` beside it: images, fps, peak RSS, weight MB.
 
-    Frames per second count the forward of each picture, not the reading of files.
+    Lines are delivered into `OUT.partial` as they come. Frames per second count the forward of each picture, not the
+    reading of files.
+
+    Args:
+        answered: `predict` with all but its pictures given.
+        pictures: what to answer.
+        out: the file.
+        weight_mb: of the model.
+        identity: digest of all that the lines depend on: an interrupted file of the same identity is gone on with,
+            without one it is begun anew.
+
+    Raises:
+        InputError: no picture can be read, or another process writes this file.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_suffix(".partial")
-    images, seconds, last = 0, 0.0, None
-    with partial.open("w", encoding="utf-8") as stream:
-        for line in lines:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-            if (picture := (line["image"], line["frame"])) != last:  # the lines of a picture follow each other
-                images, seconds, last = images + 1, seconds + line["ms"] / 1000, picture
-    partial.replace(out)
+    with open_partial(out, identity) as partial:
+        try:
+            for line in answered(partial.left(pictures)):
+                partial.write(line)
+        finally:
+            if not partial.images:
+                partial.discard()
+        if not partial.images:
+            raise InputError(f"none of {partial.skipped} pictures can be read; the first: {partial.first_skipped}")
+        partial.finish()
+    seconds = partial.ms / 1000
     write_json(
         cost_path(out),
         {
-            "images": images,
-            "fps": round(images / seconds, 3) if seconds else None,
+            "images": partial.images,
+            "skipped": partial.skipped,
+            "fps": round(partial.images / seconds, 3) if seconds else None,
             "peak_rss_mb": round(peak_rss_mb(), 1),
             "weight_mb": round(weight_mb, 3),
         },

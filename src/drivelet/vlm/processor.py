@@ -20,6 +20,8 @@ from drivelet.core.errors import InputError
 
 IMAGE_TOKEN = "<|image_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+MAX_ASPECT = 190
+"""Qwen's image processors refuse 200 and more."""
 MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
@@ -41,9 +43,19 @@ class ChatProcessor:
     def pixels(self, image: ImageArray, *, resize: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
         """Return `pixel_values`, shape (patches, channels * 2 * patch * patch), and `image_grid_thw`, shape (1, 3).
 
-        Without `resize` the image keeps its size, whose sides are multiples of the merged patch.
+        Without `resize` the image keeps its size, whose sides are multiples of the merged patch. An image too thin for
+        the model gets its own edge repeated.
         """
-        batch = self.image_processor(images=[np.ascontiguousarray(image)], return_tensors="pt", do_resize=resize)
+        height, width = allowed_size(*image.shape[:2])
+        if (height, width) != image.shape[:2]:
+            image = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)), mode="edge")
+        # Said, not guessed: a picture of one or three rows would be taken for one of so many channels.
+        batch = self.image_processor(
+            images=[np.ascontiguousarray(image)],
+            return_tensors="pt",
+            do_resize=resize,
+            input_data_format="channels_last",
+        )
         return batch["pixel_values"], batch["image_grid_thw"]
 
     def tokens(self, text: str) -> tuple[int, ...]:
@@ -56,8 +68,16 @@ class ChatProcessor:
 
     def num_tokens_of_size(self, height: int, width: int) -> int:
         """Return how many merged vision tokens an image of this size takes."""
-        patches = self.image_processor.get_number_of_image_patches(height, width)
+        patches = self.image_processor.get_number_of_image_patches(*allowed_size(height, width))
         return patches // self.image_processor.merge_size**2
+
+
+def allowed_size(height: int, width: int) -> tuple[int, int]:
+    """Return the size that an image is padded to: the same but for images more than `MAX_ASPECT` times as long as wide.
+
+    Units: pixels.
+    """
+    return max(height, -(-width // MAX_ASPECT)), max(width, -(-height // MAX_ASPECT))
 
 
 @lru_cache(maxsize=65536)
