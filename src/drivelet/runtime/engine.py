@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from drivelet.core.artifacts import ImageArray, Question, Scored
+from drivelet.core.errors import InputError
 from drivelet.vlm.answers import ScoringBranch, scoring_branch
 from drivelet.vlm.batch import Packed, head, hidden_states, pack
 from drivelet.vlm.load import Loaded, load
@@ -38,7 +39,7 @@ class Engine:
         branches = [scoring_branch(processor, question.text, question.choices) for question in questions]
         packed = pack(self.loaded, image, [branch.nodes for branch in branches]).to(self.loaded.device)
         return [
-            _scored(question, branch, logits_NV)
+            _scored(self.name, question, branch, logits_NV)
             for question, branch, logits_NV in zip(
                 questions, branches, decision_logits(self.loaded, packed, branches), strict=True
             )
@@ -74,15 +75,25 @@ def decision_logits(loaded: Loaded, packed: Packed, branches: Sequence[ScoringBr
     return list(logits_NV.split([len(row) for row in rows]))
 
 
-def _scored(question: Question, branch: ScoringBranch, logits_NV: torch.Tensor) -> Scored:
+def _scored(name: str, question: Question, branch: ScoringBranch, logits_NV: torch.Tensor) -> Scored:
+    """The answer is the likeliest: a greedy walk over tokens shared by several answers may end elsewhere.
+
+    Raises:
+        InputError: the logits are no numbers.
+    """
+    if not logits_NV.isfinite().all():
+        raise InputError(
+            f"{name}: the logits of {question.field} are NaN or infinite; the model is damaged, "
+            "or its values are too large for its dtype"
+        )
     log_probs_NV = logits_NV.log_softmax(-1)
     log_probs_C = branch.trie.log_probs(log_probs_NV)
-    answer, in_set = branch.trie.greedy(log_probs_NV)
-    probs_C = log_probs_C.softmax(0).tolist()
+    probs_C = log_probs_C.double().softmax(0)
+    best = int(probs_C.argmax())
     return Scored(
         field=question.field,
-        answer=answer,
-        probs=dict(zip(branch.trie.choices, probs_C, strict=True)),
+        answer=branch.trie.choices[best],
+        probs=dict(zip(branch.trie.choices, probs_C.tolist(), strict=True)),
         log_mass=float(log_probs_C.logsumexp(0)),
-        in_set=in_set,
+        in_set=branch.trie.is_greedy(best, log_probs_NV),
     )

@@ -29,20 +29,9 @@ class AnswerTrie:
             [sum((log_probs_NV[n, t] for n, t in path), log_probs_NV.new_zeros(())) for path in self.steps]
         )
 
-    def greedy(self, log_probs_NV: torch.Tensor) -> tuple[str, bool]:
-        """Return the greedy answer inside the set, and whether unconstrained greedy decoding spells it too."""
-        node, in_set, depth = 0, True, 0
-        alive = list(range(len(self.choices)))
-        while True:
-            options = {self.steps[c][depth][1] for c in alive}
-            token = max(sorted(options), key=lambda t: float(log_probs_NV[node, t]))
-            in_set &= int(log_probs_NV[node].argmax()) == token
-            alive = [c for c in alive if self.steps[c][depth][1] == token]
-            depth += 1
-            finished = [c for c in alive if len(self.steps[c]) == depth]
-            if finished:
-                return self.choices[finished[0]], in_set
-            node = self.steps[alive[0]][depth][0]
+    def is_greedy(self, choice: int, log_probs_NV: torch.Tensor) -> bool:
+        """Return whether greedy decoding over the whole vocabulary spells this choice."""
+        return all(int(log_probs_NV[node].argmax()) == token for node, token in self.steps[choice])
 
 
 def answer_trie(processor: ChatProcessor, choices: Sequence[str]) -> AnswerTrie:
