@@ -11,7 +11,7 @@ from drivelet.runtime.engine import _scored
 from drivelet.vlm.answers import ScoringBranch, scoring_branch
 from drivelet.vlm.load import Loaded
 
-DIGITS = [str(number) for number in (*range(0, 10), *range(10, 130, 10), 15, 55, 105)]
+DIGITS = [str(number) for number in (*range(10), *range(10, 130, 10), 15, 55, 105)]
 SETS = st.lists(st.sampled_from([*DIGITS, "red", "green", "none", "unknown"]), min_size=2, max_size=16, unique=True)
 
 
