@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import torch
 
+from drivelet.core.errors import InputError
 from drivelet.vlm.batch import Node, chain
 from drivelet.vlm.processor import ChatProcessor
 
@@ -35,8 +36,19 @@ class AnswerTrie:
 
 
 def answer_trie(processor: ChatProcessor, choices: Sequence[str]) -> AnswerTrie:
-    """Build the trie of a closed set for a tokenizer."""
+    """Build the trie of a closed set for a tokenizer.
+
+    Raises:
+        InputError: the tokenizer spells two answers alike, or one with nothing.
+    """
     spelled = tuple((choice, processor.tokens(choice)) for choice in choices)
+    told = {tokens: choice for choice, tokens in reversed(spelled)}
+    for choice, tokens in spelled:
+        if not tokens or told[tokens] != choice:
+            as_what = f"as {told[tokens]!r}" if tokens else "with no token"
+            raise InputError(
+                f"{processor.tokenizer.name_or_path}: the tokenizer spells {choice!r} {as_what}; it is damaged"
+            )
     return _build(spelled, processor.end_id)
 
 
