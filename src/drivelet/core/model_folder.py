@@ -5,6 +5,7 @@ Libraries fill what is missing with random numbers and go on with a warning; her
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ def check_folder(path: Path) -> Weights:
     weights = _weights(path)
     for key, value in _numbers(config):
         if key.rpartition(".")[2] in DEPTHS and value > len(weights.sizes):
-            raise InputError(f"{path / 'config.json'}: {key} is {value}, but the weights are {len(weights.sizes)}")
+            raise InputError(
+                f"{path / 'config.json'}: {key} is {value}, but the weights hold {len(weights.sizes)} tensors"
+            )
     return weights
 
 
@@ -119,32 +122,16 @@ def _header(file: Path) -> Iterator[tuple[str, int]]:
 
 
 def check_loaded(path: Path, info: Mapping[str, Iterable[Any]]) -> None:
-    """Check what transformers says of its loading (`output_loading_info`).
+    """Check what transformers or diffusers says of its loading (`output_loading_info`).
 
     Raises:
         InputError: tensors are missing, unknown or of a wrong shape.
     """
-    wrong = [f"{name} ({_shape(had)}, not {_shape(want)})" for name, had, want in sorted(info["mismatched_keys"])]
+    wrong = [f"{name} ({_shape(had)}, not {_shape(want)})" for name, had, want in info["mismatched_keys"]]
     found = {"lack": info["missing_keys"], "hold unknown": info["unexpected_keys"], "have wrong shapes in": wrong}
     told = [f"{what} {few(sorted(names))}" for what, names in found.items() if names]
     if told:
         raise InputError(f"{path}: the weights {' and '.join(told)}; they are not those of this config.json")
-
-
-def check_finite(where: object, tensors: Iterable[tuple[str, Any]]) -> None:
-    """Check that no torch tensor holds NaN or infinity, in one pass over each and without a copy.
-
-    Raises:
-        InputError: some do.
-    """
-    bad = [name for name, tensor in tensors if tensor.numel() and not _is_finite(tensor)]
-    if bad:
-        raise InputError(f"{where}: NaN or infinite values in {few(sorted(bad))}; the model is damaged, get it again")
-
-
-def _is_finite(tensor: Any) -> bool:
-    low, high = tensor.detach().aminmax() if tensor.is_floating_point() else (0.0, 0.0)
-    return math.isfinite(float(low)) and math.isfinite(float(high))
 
 
 @contextmanager
@@ -154,8 +141,19 @@ def told(path: Path, what: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        # A panic in Rust code (tokenizers) is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise InputError(f"{path}: {what} ({type(error).__name__}: {first_line(error)})") from error
+
+
+def give_usual_mode(path: Path) -> None:
+    """Let a weight file, or those of a folder, be read as the umask allows; safetensors writes for its owner alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for file in path.rglob("*.safetensors") if path.is_dir() else [path]:
+        file.chmod(0o666 & ~umask)
 
 
 def few(names: Iterable[str]) -> str:

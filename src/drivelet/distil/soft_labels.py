@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 
@@ -57,7 +58,7 @@ def cache_soft_labels(
     answer token `ids`, `logits` (top-k) and `logsumexp` (one a temperature), flattened.
 
     Raises:
-        InputError: there are no examples.
+        InputError: there are no examples, or the teacher's probabilities are NaN or infinite.
     """
     if not examples:
         raise InputError("there is nothing to ask the teacher: the training split is empty; add train rows")
@@ -124,6 +125,10 @@ def _ask(config: SoftLabelConfig, loaded: Loaded, fingerprint: str, group: Seque
         top = logits_NV.topk(min(config.top_k, logits_NV.shape[-1]))
         lse_NT = torch.stack([(logits_NV / t).logsumexp(-1) for t in config.temperatures], 1)
         identity = f"{example.image} {example.field} {fingerprint} {pixels} {branch.nodes} {branch.tokens}"
+        if not (np.isfinite(list(logp.values())).all() and lse_NT.isfinite().all()):
+            raise InputError(
+                f"{loaded.path}: {example.field} on {example.image} has NaN probabilities; the teacher is damaged"
+            )
         rows.append(
             {
                 "key": digest_text(identity),

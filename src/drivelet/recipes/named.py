@@ -10,6 +10,7 @@ from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
+from drivelet.core.model_folder import check_folder
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings, mini
 
@@ -121,10 +122,12 @@ def distil(teacher: str, student: str, *, data: Path, library: Path | None, out:
     from drivelet.distil.soft_labels import SoftLabelConfig
     from drivelet.distil.train import DistilConfig, distil
     from drivelet.recipes.making import soft_label_rows
-    from drivelet.vlm.load import resolve, set_threads
+    from drivelet.vlm.load import need_whole, resolve, set_threads
 
     set_threads()
     config = apply_settings(DistilConfig(), settings)
+    check_folder(resolve(student))
+    need_whole(resolve(student))
     inputs = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library}
     labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / "stages", inputs=inputs)
     return distil(config, student=resolve(student), soft_labels=labels, out=out)
@@ -135,10 +138,12 @@ def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_
     from drivelet.distil.soft_labels import SoftLabelConfig
     from drivelet.quantise.quantise import AwqConfig, quantise
     from drivelet.recipes.making import calibration_batches, soft_label_rows
-    from drivelet.vlm.load import resolve, set_threads
+    from drivelet.vlm.load import need_whole, resolve, set_threads
 
     set_threads()
     config = AwqConfig(bits=bits, group_size=group_size)
+    check_folder(resolve(model))
+    need_whole(resolve(model))
     inputs = {"teacher": resolve(model), "manifest": data_manifest(data), "prompts": library}
     labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / "stages", inputs=inputs)
     return quantise(config, model_path=resolve(model), batches=calibration_batches(model, labels, 64), out=out)
@@ -153,6 +158,8 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     from drivelet.vlm.load import resolve
 
     folders = {name: resolve(name) for name in models}
+    for folder in folders.values():
+        check_folder(folder)
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
     store = out / "stages"

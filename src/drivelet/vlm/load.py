@@ -13,7 +13,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.utils import logging
 
 from drivelet.core.errors import InputError
-from drivelet.core.model_folder import Weights, check_finite, check_folder, check_loaded, told
+from drivelet.core.finite import check_finite
+from drivelet.core.model_folder import check_folder, check_loaded, read_settings, told
 from drivelet.vlm import attention
 from drivelet.vlm.processor import ChatProcessor, load_processor
 from drivelet.vlm.vision import accelerate_vision
@@ -74,28 +75,51 @@ def load(reference: str | Path, *, dtype: torch.dtype | None = None, device: str
     from drivelet.vlm.trial import try_out
 
     path = resolve(reference)
-    weights = check_folder(path)
+    config = read_config(path)
     processor = load_processor(path)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
-    model = load_model(path, weights, dtype)
+    model = load_model(path, config, dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32))
     accelerate_vision(model)
     loaded = Loaded(model=model.to(device).eval(), processor=processor, path=path)
     try_out(loaded)
     return loaded
 
 
-def load_model(path: Path, weights: Weights, dtype: torch.dtype) -> Any:
-    """Load the model alone, every parameter in `dtype`.
+NO_MODEL = "this is no vision-language model that transformers can load"
+
+
+def read_config(path: Path) -> Any:
+    """Read a model's configuration and check it against the headers of its weights, before anything of its size is
+    made.
 
     Raises:
-        InputError: as `load`.
+        InputError: as `core.model_folder.check_folder`, or the model is of another kind.
+    """
+    weights = check_folder(path)
+    logging.set_verbosity_error()
+    with told(path, NO_MODEL):
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+            raise InputError(f"{path}: a {config.model_type} model answers no pictures; give a vision-language model")
+        method = _quant_method(config)
+        if method not in (None, PACKED):
+            raise InputError(f"{path}: quantised by {method}, which is not read here; {PACKED} is")
+        with torch.device("meta"):
+            described = sum(p.numel() for p in AutoModelForImageTextToText.from_config(config).parameters())
+    held = sum(weights.sizes.values()) * (1 if method is None else CODES_IN_A_WORD)
+    if described > 2 * held:
+        raise InputError(f"{path / 'config.json'}: describes {described} values, but the weights hold {held} at most")
+    return config
+
+
+def load_model(path: Path, config: Any, dtype: torch.dtype) -> Any:
+    """Load the model alone, every parameter in `dtype`; `config` is that of `read_config`.
+
+    Raises:
+        InputError: weights are missing, unknown, of a wrong shape, NaN or infinite.
     """
     logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    with told(path, "this is no vision-language model that transformers can load"):
-        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        _check_config(path, config, weights)
+    with told(path, NO_MODEL):
         model, info = AutoModelForImageTextToText.from_pretrained(
             path,
             config=config,
@@ -109,27 +133,23 @@ def load_model(path: Path, weights: Weights, dtype: torch.dtype) -> Any:
         )
         check_loaded(path, info)
         _unpack(model, dtype)
-    check_finite(path, [*model.named_parameters(), *model.named_buffers()])
+    check_finite(path, model.state_dict().items())
     return model
-
-
-def _check_config(path: Path, config: Any, weights: Weights) -> None:
-    """Check the kind of model and its size, before anything of that size is made."""
-    if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
-        raise InputError(f"{path}: a {config.model_type} model answers no pictures; give a vision-language model")
-    method = _quant_method(config)
-    if method not in (None, PACKED):
-        raise InputError(f"{path}: quantised by {method}, which is not read here; {PACKED} is")
-    with torch.device("meta"):
-        described = sum(p.numel() for p in AutoModelForImageTextToText.from_config(config).parameters())
-    held = sum(weights.sizes.values()) * (1 if method is None else CODES_IN_A_WORD)
-    if described > 2 * held:
-        raise InputError(f"{path / 'config.json'}: describes {described} values, but the weights hold {held} at most")
 
 
 def _quant_method(config: Any) -> str | None:
     settings = getattr(config, "quantization_config", None)
     return settings.get("quant_method", "nothing") if isinstance(settings, dict) else settings and "nothing"
+
+
+def need_whole(path: Path) -> None:
+    """Refuse a model that is quantised already: its weights would be rounded twice, or saved under a false name.
+
+    Raises:
+        InputError: it is.
+    """
+    if "quantization_config" in read_settings(path / "config.json"):
+        raise InputError(f"{path}: the model is quantised already; give the one that it was made from")
 
 
 def _unpack(model: Any, dtype: torch.dtype) -> None:
