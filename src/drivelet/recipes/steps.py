@@ -112,7 +112,7 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
     command += ["--threads", str(config.threads)] if config.threads else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 2:
-        raise InputError(done.stderr.strip().splitlines()[-1])
+        raise InputError(done.stderr.strip().splitlines()[-1].removeprefix("drivelet: "))
     if done.returncode:
         raise RuntimeError(f"predict {key} failed:\n{done.stderr}")
     for file in attempt.iterdir():
