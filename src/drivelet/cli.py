@@ -50,6 +50,13 @@ WORKERS = click.option(
     show_default=True,
     help="Drives labelled, or models trained, at once.",
 )
+DTYPE = click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Of the weights; auto is bfloat16 where the machine multiplies it itself, float32 elsewhere.",
+)
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; see `show`.")
 
 
@@ -374,14 +381,26 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
 @click.option("--tasks", "names", multiple=True, help="Ask only these fields or tasks.")
 @click.option("--blind", is_flag=True, help="Also answer grey images, into NAME.blind.jsonl.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 takes all.")
+@DTYPE
 def predict(
-    model: str, source: Path, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+    model: str,
+    source: Path,
+    out: Path,
+    library: Path | None,
+    names: Sequence[str],
+    blind: bool,
+    threads: int,
+    dtype: str,
 ) -> None:
     """Answer the driving questions about an image, a folder, a video or a manifest."""
     from drivelet.recipes import named
 
-    cost = named.predict(model, source, out=out, library=library, names=names, blind=blind, threads=threads)
-    click.echo(f"{out}: {cost['images']} images, {cost['fps']} frames/s, peak {cost['peak_rss_mb']} MB")
+    cost = named.predict(
+        model, source, out=out, library=library, names=names, blind=blind, threads=threads, dtype=dtype
+    )
+    click.echo(
+        f"{out}: {cost['images']} images, {cost['fps']} frames/s in {cost['dtype']}, peak {cost['peak_rss_mb']} MB"
+    )
 
 
 @command("drivelet bench MODEL_A MODEL_B --data out/data/manifest.csv")
@@ -391,11 +410,12 @@ def predict(
     "--prompts", "library", type=PathArg, default=None, help="Prompts folder; every canonical question by default."
 )
 @click.option("--out", type=PathArg, default=None, help="Folder to write; out/bench by default.")
-def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None) -> None:
-    """Measure models in one run: accuracy with intervals, frames per second, memory."""
+@DTYPE
+def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None, dtype: str) -> None:
+    """Measure models in one run and one dtype: accuracy with intervals, frames per second, memory."""
     from drivelet.recipes import named
 
-    named.bench(models, data=data, library=library, out=out or Path("out") / "bench")
+    named.bench(models, data=data, library=library, out=out or Path("out") / "bench", dtype=dtype)
 
 
 @command("drivelet study temporal --out out/temporal --workers 2")

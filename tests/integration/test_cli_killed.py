@@ -10,7 +10,7 @@ from typing import Any
 from cli_calls import RUN
 from drivelet.core.flow import MANIFEST
 
-COSTS = ("fps", "peak_rss_mb")
+COSTS = ("fps", "fps_low", "fps_high", "peak_rss_mb", "model_mb")
 SEED = 11
 
 

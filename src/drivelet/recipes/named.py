@@ -10,6 +10,7 @@ from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
+from drivelet.core.memory import begin
 from drivelet.core.model_folder import check_folder
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings, mini
@@ -68,25 +69,36 @@ def start(
 
 
 def predict(
-    model: str, source: Path, *, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
+    model: str,
+    source: Path,
+    *,
+    out: Path,
+    library: Path | None,
+    names: Sequence[str],
+    blind: bool,
+    threads: int,
+    dtype: str = "auto",
 ) -> dict[str, Any]:
     """Answer `source` with a model and write `out`; return the costs."""
     from drivelet.recipes.steps import asker, pictures
     from drivelet.runtime.engine import Engine
     from drivelet.runtime.predict import cost_path, predict, write_predictions
-    from drivelet.vlm.load import set_threads, weight_megabytes
+    from drivelet.vlm.load import dtype_named, set_threads, weight_megabytes
 
     set_threads(threads or None)
     fields = tasks.fields()
     wanted = fields_named(names)
     ask = asker(fields, library)
     found = pictures(source, fields, wanted)
-    engine = Engine.from_pretrained(model)
+    baseline = begin()
+    engine = Engine.from_pretrained(model, dtype=dtype_named(dtype))
     weight_mb = weight_megabytes(engine.loaded.path)
     if blind:
         grey = predict(engine, pictures(source, fields, wanted), fields=fields, ask=ask, blind=True)
         write_predictions(grey, out.with_suffix(f".blind{out.suffix}"), weight_mb=weight_mb)
-    write_predictions(predict(engine, found, fields=fields, ask=ask), out, weight_mb=weight_mb)
+    write_predictions(
+        predict(engine, found, fields=fields, ask=ask), out, weight_mb=weight_mb, dtype=engine.dtype, baseline=baseline
+    )
     return flow.read_json(cost_path(out))
 
 
@@ -149,12 +161,16 @@ def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_
     return quantise(config, model_path=resolve(model), batches=calibration_batches(model, labels, 64), out=out)
 
 
-def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path) -> Path:
-    """Measure models on a manifest's test rows (its val rows where it has none), print and save the table."""
+def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path, dtype: Any = "auto") -> Path:
+    """Measure models on a manifest's test rows (its val rows where it has none), print and save the table.
+
+    All are loaded in one `dtype`, whatever they were saved in; their speed is taken after all accuracy.
+    """
     from drivelet.evaluate.predictions import read_predictions
     from drivelet.evaluate.table import paired_tests
     from drivelet.recipes.results import print_table, result_row
-    from drivelet.recipes.steps import PredictConfig, measure, only_split
+    from drivelet.recipes.speed import speed_of, speeds
+    from drivelet.recipes.steps import PredictConfig, measure, one_dtype, only_split
     from drivelet.vlm.load import resolve
 
     folders = {name: resolve(name) for name in models}
@@ -165,14 +181,23 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     store = out / "stages"
     manifest = flow.run(only_split, {"split": split}, store=store, inputs={"manifest": data_manifest(data)})
     rows = read_manifest(manifest / "manifest.csv", tasks=tasks.fields())
-    lines, said = [], {}
-    for name, model in folders.items():
-        folder = flow.run(
-            measure, PredictConfig(), store=store,
+    config = one_dtype(PredictConfig(dtype=dtype))
+    measured = {
+        name: flow.run(
+            measure, config, store=store,
             inputs={"model": model, "manifest": manifest / "manifest.csv", "prompts": library, "key": name},
-        )  # fmt: skip
-        lines.append(result_row(name, model, library, folder, rows, out))
-        said[name] = read_predictions(folder / "preds.jsonl")
+        )
+        for name, model in folders.items()
+    }  # fmt: skip
+    speed = flow.run(
+        speeds, config, store=store,
+        inputs={"models": folders, "prompts": dict.fromkeys(folders, library), "manifest": manifest / "manifest.csv"},
+    )  # fmt: skip
+    said = {name: read_predictions(folder / "preds.jsonl") for name, folder in measured.items()}
+    lines = [
+        result_row(name, folders[name], library, folder, rows, out, speed=speed_of(speed, name))
+        for name, folder in measured.items()
+    ]
     first = models[0]
     tests = [
         t for other in models[1:] for t in paired_tests(other, said[other], first, said[first], rows, tasks.load())

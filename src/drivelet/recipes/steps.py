@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drivelet import tasks
 from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
@@ -27,10 +27,31 @@ from drivelet.runtime.predict import Ask, Picture, predict, write_predictions
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig:
-    """How models are measured: `blind` also answers grey images; `threads` 0 takes every core."""
+    """How models are measured.
+
+    Attributes:
+        blind: also answer grey images.
+        threads: CPU threads; 0 takes every core.
+        dtype: of the weights of every model alike; auto is bfloat16 where the machine has it, float32 elsewhere.
+        speed_frames: frames of a pass that is timed; `speed_passes` such passes are made.
+    """
 
     blind: bool = True
     threads: int = 0
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    speed_frames: int = 16
+    speed_passes: int = 5
+
+    def __post_init__(self) -> None:
+        if self.speed_frames < 1 or self.speed_passes < 1:
+            raise InputError("speed_frames and speed_passes must be at least 1")
+
+
+def one_dtype(config: PredictConfig) -> PredictConfig:
+    """Return the configuration with the machine's dtype in place of auto, so that it stands in a stage's key."""
+    from drivelet.vlm.load import dtype_name
+
+    return replace(config, dtype=dtype_name(config.dtype))
 
 
 def asker(fields: Mapping[str, Field], prompts: Path | None) -> Ask:
@@ -110,6 +131,7 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
     command += ["--prompts", str(prompts)] if prompts else []
     command += ["--blind"] if config.blind else []
     command += ["--threads", str(config.threads)] if config.threads else []
+    command += ["--dtype", config.dtype]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 2:
         raise InputError(done.stderr.strip().splitlines()[-1].removeprefix("drivelet: "))

@@ -25,6 +25,11 @@ class Engine:
         self.loaded = loaded
         self.name = name or loaded.path.name
 
+    @property
+    def dtype(self) -> str:
+        """The kind of number that it computes with."""
+        return str(self.loaded.model.dtype).removeprefix("torch.")
+
     @classmethod
     def from_pretrained(cls, reference: str | Path, *, dtype: torch.dtype | None = None) -> "Engine":
         """Load a model folder (or hub id) and wrap it."""

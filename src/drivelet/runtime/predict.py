@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from drivelet.core.artifacts import UNKNOWN, Field, ImageArray, Question
-from drivelet.core.flow import peak_rss_mb, write_json
+from drivelet.core.flow import write_json
 from drivelet.core.images import grey_like
+from drivelet.core.memory import Baseline, peak_rss_mb, peaks
 from drivelet.core.ports import VisionLanguageModel
 
 Ask = Callable[[ImageArray, Sequence[str], str], Mapping[str, Question | None]]
@@ -81,10 +82,18 @@ def _answer(
         yield {**head, **said, "active": question is not None, "ms": round(ms, 3)}
 
 
-def write_predictions(lines: Iterable[Mapping[str, Any]], out: Path, *, weight_mb: float) -> Path:
-    """Write `preds.jsonl` whole or not at all, and `<name>.cost.json` beside it: images, fps, peak RSS, weight MB.
+def write_predictions(
+    lines: Iterable[Mapping[str, Any]],
+    out: Path,
+    *,
+    weight_mb: float,
+    dtype: str | None = None,
+    baseline: Baseline | None = None,
+) -> Path:
+    """Write `preds.jsonl` whole or not at all, and `<name>.cost.json` beside it.
 
-    Frames per second count the forward of each picture, not the reading of files.
+    The costs are images, fps (the forward of each picture, not the reading of files), weight_mb, dtype, peak_rss_mb and
+    model_mb: the part of the peak above `baseline`, None without it.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
@@ -95,13 +104,16 @@ def write_predictions(lines: Iterable[Mapping[str, Any]], out: Path, *, weight_m
             times[line["image"], line["frame"]] = line["ms"]
     partial.replace(out)
     seconds = sum(times.values()) / 1000
+    peak_mb, model_mb = peaks(baseline) if baseline else (peak_rss_mb(), None)
     write_json(
         cost_path(out),
         {
             "images": len(times),
             "fps": round(len(times) / seconds, 3) if seconds else None,
-            "peak_rss_mb": round(peak_rss_mb(), 1),
+            "peak_rss_mb": round(peak_mb, 1),
+            "model_mb": None if model_mb is None else round(model_mb, 1),
             "weight_mb": round(weight_mb, 3),
+            "dtype": dtype,
         },
     )
     return out

@@ -178,6 +178,11 @@ def dtype_named(name: str) -> torch.dtype:
     return native_dtype() if name == "auto" else {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
+def dtype_name(name: str) -> Any:
+    """Return the setting `name` with auto spelled out."""
+    return str(dtype_named(name)).removeprefix("torch.")
+
+
 def weight_megabytes(path: Path) -> float:
     """Return the size of the weight files in MB (10^6 bytes)."""
     return sum(file.stat().st_size for file in path.glob("*.safetensors")) / 1e6
