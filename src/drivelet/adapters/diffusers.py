@@ -153,9 +153,9 @@ def load_lora(pipeline: Any, folder: Path) -> None:
     """Put the LoRA weights of `folder` onto the pipeline's denoiser.
 
     Raises:
-        InputError: there are no LoRA weights in `folder`.
+        InputError: there are no LoRA weights in `folder`, or they do not fit the pipeline.
     """
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder}: no LoRA weights here; give a folder that the paint loop wrote")
-    with quiet():
+    with quiet(), told(folder, "the LoRA weights do not fit the pipeline"):
         pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS, adapter_name=ADAPTER)
