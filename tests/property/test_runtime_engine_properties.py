@@ -41,3 +41,16 @@ def test_logits_that_are_no_numbers_are_refused(tiny: Loaded, choices: list[str]
     logits_NV[row, column] = value
     with pytest.raises(InputError, match="tiny: the logits of sign are NaN or infinite"):
         _scored("tiny", question, branch, logits_NV)
+
+
+@given(choices=SETS)
+def test_words_that_are_never_said_are_no_fault_but_a_set_of_them_is(tiny: Loaded, choices: list[str]) -> None:
+    question, branch = branch_of(tiny, choices)
+    logits_NV = torch.zeros(len(branch.decisions), len(tiny.processor.tokenizer))
+    used = sorted({token for steps in branch.trie.steps for _, token in steps})
+    unused = [token for token in range(logits_NV.shape[1]) if token not in used]
+    logits_NV[:, unused] = -torch.inf
+    assert sum(_scored("tiny", question, branch, logits_NV).probs.values()) == pytest.approx(1)
+    logits_NV[0], logits_NV[0, unused] = -torch.inf, 0.0
+    with pytest.raises(InputError, match="the logits of sign are NaN or infinite"):
+        _scored("tiny", question, branch, logits_NV)

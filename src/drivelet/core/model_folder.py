@@ -6,7 +6,7 @@ Libraries fill what is missing with random numbers and go on with a warning; her
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +114,10 @@ def _header(file: Path) -> Iterator[tuple[str, int]]:
         if stream.read(len(LFS)) == LFS:
             raise InputError(f"{file}: stands for a file that Git LFS has not fetched; run `git lfs pull` there")
     try:
-        with safe_open(str(file), framework="np") as opened:  # pyright: ignore[reportUnknownVariableType]
-            for name in cast("list[str]", opened.keys()):
-                yield name, math.prod(cast("list[int]", opened.get_slice(name).get_shape()))
+        opened: Any = safe_open(str(file), framework="np")
+        with opened as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - it is no mapping
+                yield name, math.prod(tensors.get_slice(name).get_shape())
     except Exception as error:
         raise InputError(f"{file}: damaged weights ({first_line(error)}); copy the file again") from error
 
@@ -135,7 +136,7 @@ def check_loaded(path: Path, info: Mapping[str, Iterable[Any]]) -> None:
 
 
 @contextmanager
-def told(path: Path, what: str) -> Iterator[None]:
+def told(path: Path, what: str) -> Generator[None]:
     """Turn whatever a library raises over a user's folder into one line: each has errors of its own."""
     try:
         yield

@@ -160,10 +160,9 @@ def quantise(
         raise InputError(f"bits {config.bits}: can be studied in memory only; export takes 4 or 8")
     model_config = read_config(model_path)
     need_whole(model_path)
-    if model is None:
-        model = load_model(model_path, model_config, stored_dtype(model_path)).eval()
-    quantised = quantise_model(config, model=model, batches=batches)
+    whole = load_model(model_path, model_config, stored_dtype(model_path)).eval() if model is None else model
+    quantised = quantise_model(config, model=whole, batches=batches)
     out.mkdir(parents=True, exist_ok=True)
-    save_packed(model, quantised.weights, source=model_path, out=out)
+    save_packed(whole, quantised.weights, source=model_path, out=out)
     (out / REPORT).write_text(json.dumps(quantised.report, indent=1), encoding="utf-8")
     return out

@@ -84,15 +84,16 @@ def _scored(name: str, question: Question, branch: ScoringBranch, logits_NV: tor
     """The answer is the likeliest: a greedy walk over tokens shared by several answers may end elsewhere.
 
     Raises:
-        InputError: the logits are no numbers.
+        InputError: the answers have no probabilities, for logits are NaN or infinite.
     """
-    if not logits_NV.isfinite().all():
+    log_probs_NV = logits_NV.log_softmax(-1)
+    log_probs_C = branch.trie.log_probs(log_probs_NV)
+    # A vocabulary padded with -inf is no fault; NaN and +inf spread over their row.
+    if log_probs_NV.isnan().any() or not log_probs_C.logsumexp(0).isfinite():
         raise InputError(
             f"{name}: the logits of {question.field} are NaN or infinite; the model is damaged, "
             "or its values are too large for its dtype"
         )
-    log_probs_NV = logits_NV.log_softmax(-1)
-    log_probs_C = branch.trie.log_probs(log_probs_NV)
     probs_C = log_probs_C.double().softmax(0)
     best = int(probs_C.argmax())
     return Scored(

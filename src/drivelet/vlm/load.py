@@ -119,8 +119,9 @@ def load_model(path: Path, config: Any, dtype: torch.dtype) -> Any:
         InputError: weights are missing, unknown, of a wrong shape, NaN or infinite.
     """
     logging.disable_progress_bar()
+    family: Any = AutoModelForImageTextToText
     with told(path, NO_MODEL):
-        model, info = AutoModelForImageTextToText.from_pretrained(
+        model, info = family.from_pretrained(
             path,
             config=config,
             dtype=dtype,

@@ -30,7 +30,7 @@ def try_out(loaded: Loaded) -> None:
         if int(packed.input_ids_BL.max()) >= vocabulary:
             raise InputError(f"{loaded.path}: the tokenizer knows more words than the model's {vocabulary}")
         logits_V = head(loaded.model)(hidden_states(loaded.model, packed)[0, -1])
-    if not logits_V.isfinite().all():
+    if logits_V.float().log_softmax(-1).isnan().any():
         raise InputError(f"{loaded.path}: the model answers NaN or infinity; it is damaged, or needs another dtype")
 
 
