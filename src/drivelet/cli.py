@@ -51,6 +51,13 @@ WORKERS = click.option(
     help="Drives labelled, or models trained, at once.",
 )
 STRICT = click.option("--strict", is_flag=True, help="Stop at the first damaged item instead of leaving it out.")
+DTYPE = click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Of the weights; auto is bfloat16 where the machine multiplies it itself, float32 elsewhere.",
+)
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; see `show`.")
 
 
@@ -398,6 +405,7 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
 @click.option("--blind", is_flag=True, help="Also answer grey images, into NAME.blind.jsonl.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 takes all.")
 @STRICT
+@DTYPE
 def predict(
     model: str,
     source: Path,
@@ -407,6 +415,7 @@ def predict(
     blind: bool,
     threads: int,
     strict: bool,
+    dtype: str,
 ) -> None:
     """Answer the driving questions about an image, a folder, a video or a manifest; run it again to go on.
 
@@ -415,10 +424,11 @@ def predict(
     from drivelet.recipes import named
 
     cost = named.predict(
-        model, source, out=out, library=library, names=names, blind=blind, threads=threads, strict=strict
+        model, source, out=out, library=library, names=names, blind=blind, threads=threads, strict=strict, dtype=dtype
     )
     left_out = f", {cost['skipped']} left out" if cost["skipped"] else ""
-    click.echo(f"{out}: {cost['images']} images{left_out}, {cost['fps']} frames/s, peak {cost['peak_rss_mb']} MB")
+    speed = f"{cost['fps']} frames/s in {cost['dtype']}"
+    click.echo(f"{out}: {cost['images']} images{left_out}, {speed}, peak {cost['peak_rss_mb']} MB")
 
 
 @command("drivelet bench MODEL_A MODEL_B --data out/data/manifest.csv")
@@ -429,11 +439,12 @@ def predict(
 )
 @click.option("--out", type=PathArg, default=None, help="Folder to write; out/bench by default.")
 @STRICT
-def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None, strict: bool) -> None:
-    """Measure models in one run: accuracy with intervals, frames per second, memory."""
+@DTYPE
+def bench(models: Sequence[str], data: Path, library: Path | None, out: Path | None, strict: bool, dtype: str) -> None:
+    """Measure models in one run and one dtype: accuracy with intervals, frames per second, memory."""
     from drivelet.recipes import named
 
-    named.bench(models, data=data, library=library, out=out or Path("out") / "bench", strict=strict)
+    named.bench(models, data=data, library=library, out=out or Path("out") / "bench", strict=strict, dtype=dtype)
 
 
 @command("drivelet study temporal --out out/temporal --workers 2")

@@ -52,6 +52,9 @@ def test_the_summary_keeps_its_contract(tiny_run: Path) -> None:
     assert [row["name"] for row in summary["rows"]] == ["teacher", "base", "prompts", "data", "distilled", "awq"]
     for row in summary["rows"]:
         assert {"name", "model", "prompts", "fields", "average", "fps", "weight_mb", "peak_rss_mb"} <= row.keys()
+        assert row["fps_low"] <= row["fps"] <= row["fps_high"]
+        assert row["dtype"] in ("float32", "bfloat16")
+        assert row["model_mb"] is None or 0 < row["model_mb"] < row["peak_rss_mb"]
         assert (tiny_run / row["model"] / "config.json").is_file()
         assert row["prompts"] is None or (tiny_run / row["prompts"] / "prompts.json").is_file()
         assert list(row["fields"]) == FIELDS
@@ -61,6 +64,7 @@ def test_the_summary_keeps_its_contract(tiny_run: Path) -> None:
         assert row["fps"] > 0
         assert row["weight_mb"] > 0
         assert row["peak_rss_mb"] > 50
+    assert len({row["dtype"] for row in summary["rows"]}) == 1
 
 
 def test_the_average_is_the_mean_over_tasks_of_the_mean_over_fields(tiny_run: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -12,8 +13,9 @@ from safetensors.torch import load_file
 
 from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json
+from drivelet.core.tables import append_table, has_table, read_rows
 from drivelet.distil import train
-from drivelet.distil.soft_labels import Example, SoftLabelConfig, cache_soft_labels
+from drivelet.distil.soft_labels import SCHEMA, TABLE, TEMPERATURES, Example, SoftLabelConfig, cache_soft_labels
 from drivelet.distil.train import DistilConfig, distil
 from drivelet.runtime.engine import Engine
 from drivelet.vlm.batch import Packed, chain, hidden_states, pack
@@ -191,3 +193,49 @@ def test_epochs_lengthen_a_short_training(tiny_folder: Path, soft_labels: Path, 
         out = tmp_path / str(epochs)
         distil(replace(SHORT, steps=1, epochs=epochs), student=tiny_folder, soft_labels=soft_labels, out=out)
         assert read_json(out / "train.json")["steps"] == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"alpha": float("nan")}, "the loss of step 1 is nan"),
+        ({"alpha": float("inf")}, "the loss of step 1 is"),
+        ({"temperature": float("nan")}, "the loss of step 1 is nan"),
+        ({"learning_rate": float("inf")}, "step 2 is nan"),
+        ({"learning_rate": float("inf"), "steps": 1}, "after 1 steps: NaN or infinite values in"),
+    ],
+)
+def test_numbers_that_break_a_training_save_nothing(
+    tiny_folder: Path, soft_labels: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    # A configuration that checks its own ranges must not hide what the training itself does.
+    config = replace(SHORT, checkpoint_every=1)
+    for name, value in change.items():
+        object.__setattr__(config, name, value)
+    with pytest.raises(InputError, match=said) as caught:
+        distil(config, student=tiny_folder, soft_labels=soft_labels, out=tmp_path / "out")
+    assert "\n" not in str(caught.value) and str(tiny_folder) in str(caught.value)
+    assert not (tmp_path / "out" / "model").exists() and not (tmp_path / "out" / "train.json").exists()
+
+
+@pytest.mark.parametrize("column", ["set_logp", "logits", "logsumexp", "weight"])
+def test_a_nan_soft_label_is_named(tiny_folder: Path, soft_labels: Path, tmp_path: Path, column: str) -> None:
+    rows = read_rows(soft_labels / TABLE)
+    value = rows[3][column]
+    rows[3][column] = float("nan") if isinstance(value, float) else [*value[:-1], float("nan")]
+    append_table(tmp_path / TABLE, pa.Table.from_pylist(rows, schema=SCHEMA))
+    shutil.copyfile(soft_labels / TEMPERATURES, tmp_path / TEMPERATURES)
+    with pytest.raises(InputError, match=r"the soft label of sign on .*1\.png is NaN"):
+        distil(SHORT, student=tiny_folder, soft_labels=tmp_path, out=tmp_path / "out")
+
+
+def test_a_teacher_of_nan_answers_is_named(tiny_folder: Path, tmp_path: Path) -> None:
+    """The weights are numbers, the answers are none: what is read from the disk has been checked already."""
+    loaded = load(tiny_folder)
+    with torch.no_grad():
+        loaded.model.model.language_model.norm.weight.fill_(float("nan"))
+    Image.fromarray(noise(0)).save(tmp_path / "a.png")
+    example = Example(image=str(tmp_path / "a.png"), field="lamp", text=LAMP_TEXT, choices=LAMP, allowed=("red",))
+    with pytest.raises(InputError, match=r"lamp on .*a\.png has NaN probabilities; the teacher is damaged"):
+        cache_soft_labels(SoftLabelConfig(), teacher=tiny_folder, examples=[example], out=tmp_path, loaded=loaded)
+    assert not has_table(tmp_path / TABLE)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,15 @@ from drivelet.quantise.answers import ANSWER_MASK, answer_log_probs, answer_posi
 from drivelet.quantise.awq import fold, fold_group, quantise_groups, round_group, scaled_gram
 from drivelet.quantise.calibrate import calibrate
 from drivelet.quantise.decoder import find_groups
+from drivelet.quantise.pack import save_packed
 from drivelet.quantise.quantise import AwqConfig, quantise, quantise_model
 from drivelet.quantise.rounding import Rounding
 from drivelet.quantise.sensitivity import SensitivityConfig, sensitivity
+from drivelet.runtime.engine import Engine
+from drivelet.vlm.answers import training_branch
+from drivelet.vlm.batch import pack
+from drivelet.vlm.load import load
+from tiny_vlm import LAMP, LAMP_TEXT, noise, questions
 
 IMAGE, START, END = 290, 288, 289
 LENGTH = 24
@@ -378,3 +385,47 @@ def test_clipping_that_hurts_the_parent_is_dropped(batches: list[dict[str, torch
     rounded = round_group(fold_group(group, stats, rounding, grid=0), rounding, clip=True)
     assert not rounded.clipped
     assert rounded.error == pytest.approx(rounded.error_rtn, rel=1e-4)
+
+
+def test_statistics_of_nan_name_their_layer(batches: list[dict[str, torch.Tensor]]) -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.model.language_model.layers[1].post_attention_layernorm.weight[3] = float("nan")
+    message = r"layers\.1\.mlp: NaN or infinite activations in calibration image 1"
+    with pytest.raises(InputError, match=message):
+        quantise_model(AwqConfig(group_size=32), model=model, batches=batches)
+
+
+def test_a_scale_that_is_no_number_is_not_saved(tmp_path: Path, batches: list[dict[str, torch.Tensor]]) -> None:
+    source, model = save_source(tiny_model(), tmp_path / "source"), tiny_model()
+    weights = quantise_model(AwqConfig(group_size=32, grid=2), model=model, batches=batches).weights
+    name = next(iter(weights))
+    weights[name].scale_OG[0, 0] = float("inf")
+    with pytest.raises(InputError, match=rf"quantised: NaN or infinite values in {name}.weight_scale"):
+        save_packed(model, weights, source=source, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("asked", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_quantised_model_answers_in_any_dtype(
+    tiny_folder: Path, tmp_path: Path, stored: torch.dtype, asked: torch.dtype, tied: bool
+) -> None:
+    source = Path(shutil.copytree(tiny_folder, tmp_path / "source"))
+    config = json.loads((source / "config.json").read_text()) | {"tie_word_embeddings": tied}
+    model: Any = AutoModelForImageTextToText.from_config(Qwen2_5_VLConfig.from_dict(config)).to(stored)
+    model.save_pretrained(source)
+    assert ("lm_head.weight" in load_file(source / "model.safetensors")) != tied
+    loaded = load(source)
+    branch = training_branch(loaded.processor, LAMP_TEXT, LAMP, "red")
+    batch = pack(loaded, noise(0), [branch.nodes]).model_inputs()
+    out = quantise(AwqConfig(group_size=32, grid=2), model_path=source, batches=[batch], out=tmp_path / "out")
+    engine = Engine.from_pretrained(out, dtype=asked)
+    assert {parameter.dtype for parameter in engine.loaded.model.parameters()} == {asked}
+    assert engine.dtype == str(asked).removeprefix("torch.")
+    for scored in engine.score(noise(0), questions()):
+        assert scored.answer == max(scored.probs, key=lambda choice: scored.probs[choice])
+    full = Engine.from_pretrained(source, dtype=asked).score(noise(0), questions())
+    for one, other in zip(engine.score(noise(0), questions()), full, strict=True):
+        assert one.probs == pytest.approx(other.probs, abs=0.2)

@@ -1,10 +1,12 @@
 """Open-vocabulary detectors: real classes of tiny size, saved and loaded; boxes, kinds and scores as the model gave."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from drivelet.adapters.detectors import DetectorConfig, _boxes, load_detector
 from drivelet.core.errors import InputError
@@ -127,3 +129,20 @@ def test_folders_and_queries_that_are_none_are_one_line(folders, tiny_folder, tm
         load_detector(tmp_path, everything())
     with pytest.raises(InputError, match="without a full stop"):
         load_detector(folders["owl"], everything(queries={"a cone. a sign": "cone"}))
+
+
+@pytest.mark.parametrize("kind", ["owl", "dino"])
+def test_wrong_weights_are_named(folders, tmp_path, kind):
+    for number, (change, said) in enumerate(
+        (
+            (lambda t: t.pop(max(t)), "lack "),
+            (lambda t: t.update(stray=torch.ones(3)), "hold unknown stray"),
+            (lambda t: t[max(t)].view(-1)[:1].fill_(torch.nan), "NaN or infinite values in"),
+        )
+    ):
+        copy = shutil.copytree(folders[kind], tmp_path / str(number))
+        tensors = load_file(copy / "model.safetensors")
+        change(tensors)
+        save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(InputError, match=said):
+            load_detector(copy, everything(), device="cpu")

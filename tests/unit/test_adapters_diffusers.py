@@ -1,8 +1,13 @@
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from drivelet.adapters import painter_lora
 from drivelet.adapters.diffusers import DiffusersPainter, load_pipeline
@@ -72,3 +77,67 @@ def test_a_folder_without_a_pipeline_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     with pytest.raises(InputError, match="cannot be loaded"):
         load_pipeline(tmp_path)
+
+
+NETWORKS = ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t, name: t.pop(name), "lack "),
+        (lambda t, name: t.update(stray=np.ones(3, np.float32)), "hold unknown stray"),
+        (lambda t, name: t.update({name: np.full_like(t[name], np.nan)}), "NaN or infinite values in"),
+        (lambda t, name: t.update({name: np.ones((3, 5), np.float32)}), "cannot be loaded|wrong shapes in"),
+    ],
+)
+def test_what_is_wrong_with_a_network_is_named(
+    pipeline: Path, tmp_path: Path, network: str, change: Callable[..., object], said: str
+) -> None:
+    copy = shutil.copytree(pipeline, tmp_path / "copy")
+    tensors = load_file(copy / f"{network}.safetensors")
+    change(tensors, max(tensors, key=lambda name: tensors[name].size))
+    save_file(tensors, copy / f"{network}.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=said) as caught:
+        load_pipeline(copy)
+    assert "\n" not in str(caught.value) and str(copy) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model_index.json", "{"),
+        ("model_index.json", "[]"),
+        ("model_index.json", '{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "AutoencoderKL"]}'),
+        ("model_index.json", '{"_class_name": "Nothing"}'),
+        ("unet/config.json", "{"),
+        ("unet/config.json", '{"cross_attention_dim": "wide"}'),
+        ("unet/diffusion_pytorch_model.safetensors", "version https://git-lfs"),
+        ("tokenizer/tokenizer.json", "{}"),
+        ("scheduler/scheduler_config.json", "[1]"),
+    ],
+)
+def test_a_damaged_pipeline_is_one_line(pipeline: Path, tmp_path: Path, file: str, content: str) -> None:
+    copy = shutil.copytree(pipeline, tmp_path / "copy")
+    (copy / file).write_text(content)
+    with pytest.raises(InputError) as caught:
+        load_pipeline(copy)
+    assert "\n" not in str(caught.value) and str(copy) in str(caught.value)
+
+
+def test_a_training_that_breaks_saves_nothing(pipeline: Path, tmp_path: Path) -> None:
+    config = replace(LORA)
+    object.__setattr__(config, "learning_rate", float("inf"))
+    with pytest.raises(InputError, match=r"painter: the (loss|gradient) of step 2 is nan"):
+        train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=config, out=tmp_path / "lora")
+    assert not (tmp_path / "lora" / WEIGHTS).exists()
+
+
+def test_painters_and_loras_are_read_by_whom_the_umask_lets(pipeline: Path, tmp_path: Path) -> None:
+    lora = train_lora(pipeline, images=IMAGES, captions=CAPTIONS, config=LORA, out=tmp_path / "lora")
+    umask = os.umask(0)
+    os.umask(umask)
+    files = [*pipeline.rglob("*.safetensors"), lora / WEIGHTS]
+    assert len(files) == 4
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o666 & ~umask}

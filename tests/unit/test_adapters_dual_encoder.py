@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
 from drivelet.adapters.dual_encoder import DualEncoder
@@ -65,3 +66,32 @@ def test_an_image_processor_that_nothing_here_reads_is_named(folder, tmp_path):
     (copy / "preprocessor_config.json").write_text(json.dumps({"image_processor_type": "NoSuchImageProcessor"}))
     with pytest.raises(InputError, match="NoSuchImageProcessor needs torchvision"):
         DualEncoder(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t, name: t.pop(name), "lack "),
+        (lambda t, name: t.update(stray=torch.ones(3)), "hold unknown stray"),
+        (lambda t, name: t.update({name: torch.ones(3, 5)}), "wrong shapes in"),
+        (lambda t, name: t[name].view(-1)[0].fill_(torch.nan), "NaN or infinite values in"),
+    ],
+)
+def test_wrong_weights_are_named(folder, tmp_path, change, said):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    tensors = load_file(copy / "model.safetensors")
+    change(tensors, "visual_projection.weight")
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=said) as caught:
+        DualEncoder(copy)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "preprocessor_config.json", "model.safetensors"])
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"model_type": 3}'])
+def test_a_damaged_folder_is_one_line(folder, tmp_path, file, content):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / file).write_text(content)
+    with pytest.raises(InputError) as caught:
+        DualEncoder(copy)
+    assert "\n" not in str(caught.value) and str(copy) in str(caught.value)

@@ -52,9 +52,7 @@ def test_row_of_the_summary():
         TASKS,
         model="m",
         blind=predict(ROWS, 0.0),
-        fps=3.5,
-        weight_mb=1.0,
-        peak_rss_mb=2.0,
+        cost={"fps": 3.5, "dtype": "float32", "images": 60},
     )
     json.dumps(row, allow_nan=False)
     assert list(row["fields"]) == list(FIELDS)
@@ -71,6 +69,7 @@ def test_row_of_the_summary():
     assert row["average"]["low"] < row["average"]["score"] < row["average"]["high"]
     assert {"traffic_light.state.red_to_green", "cone.count.quadratic_kappa"} <= set(row["measures"])
     assert (row["name"], row["model"], row["prompts"], row["fps"]) == ("awq", "m", None, 3.5)
+    assert (row["dtype"], row["weight_mb"], row["model_mb"]) == ("float32", None, None) and "images" not in row
 
 
 def test_perfect_answers_and_determinism():

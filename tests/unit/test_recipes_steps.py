@@ -1,5 +1,6 @@
 """The joints: what is asked of whom, and how manifests are cut."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -98,9 +99,12 @@ def test_a_measurement_takes_nothing_from_a_killed_one(tiny_folder: Path, tmp_pa
     stale = tmp_path / "attempt-old"
     stale.mkdir()
     (stale / "preds.jsonl").write_text("half")
-    config = PredictConfig(blind=True, threads=1)
+    config = PredictConfig(blind=True, threads=1, dtype="float32")
     said = measure(config, model=tiny_folder, manifest=table, prompts=None, key="x", out=tmp_path)
     assert said == tmp_path / "preds.jsonl"
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"images", "preds.jsonl", "preds.cost.json", "preds.blind.jsonl", "preds.blind.cost.json"}
     assert len(said.read_text().splitlines()) == 1
+    cost = json.loads((tmp_path / "preds.cost.json").read_text())
+    assert cost["dtype"] == "float32" and cost["peak_rss_mb"] > 100
+    assert cost["model_mb"] is None or 0 < cost["model_mb"] < 0.5 * cost["peak_rss_mb"]

@@ -1,5 +1,6 @@
 """Tables, plots, headline and the page."""
 
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -21,7 +22,8 @@ def row(name: str, score: float, **more) -> dict:
     facts = {"score": score, "low": score - 0.05, "high": score + 0.05, "n": 40, "majority": 0.2, "blind": 0.25}
     fields = {"traffic_light.state": facts, "cone.count": facts, "cone.in_path": facts | {"score": score - 0.1}}
     average = {key: facts[key] for key in ("score", "low", "high")}
-    costs = {"fps": 10.0, "weight_mb": 3.2, "peak_rss_mb": 400.0}
+    costs = {"fps": 10.0, "fps_low": 9.0, "fps_high": 12.0, "weight_mb": 3.2, "peak_rss_mb": 400.0}
+    costs |= {"model_mb": 20.0, "dtype": "bfloat16"}
     return {"name": name, "model": "m", "prompts": None, "fields": fields, "average": average} | costs | more
 
 
@@ -67,12 +69,19 @@ def checked(page: Path) -> tuple[str, list[str]]:
     return text, checker.images
 
 
+COSTS = ("10.0 [9.0, 12.0]", "bfloat16", "3.2", "20.0", "400.0")
+
+
 def test_summary_table():
     table = tables.summary_table(SUMMARY["rows"])
     assert table.header[:3] == ("model", "traffic_light", "cone")
-    assert table.rows[2] == ("awq", "0.860", "0.810", "0.860 [0.810, 0.910]", "10.0", "3.2", "400.0")
+    assert table.rows[2] == ("awq", "0.860", "0.810", "0.860 [0.810, 0.910]", *COSTS)
     sparse = row("x", 0.5, fps=None, average={"score": None, "low": None, "high": None})
-    assert tables.summary_table([sparse]).rows[0][-4:] == ("–", "–", "3.2", "400.0")
+    assert tables.summary_table([sparse]).rows[0][-6:] == ("–", "–", *COSTS[1:])
+    old = {
+        key: value for key, value in row("x", 0.5).items() if key not in ("fps_low", "fps_high", "model_mb", "dtype")
+    }
+    assert tables.summary_table([old]).rows[0][-5:] == ("10.0", "–", "3.2", "–", "400.0")
     assert tables.summary_table([row("x", 0.5, tasks={"cone": {"score": 0.1}})]).rows[0][1] == "0.100"
 
 
@@ -94,10 +103,18 @@ def test_generic_tables():
 def test_markdown_and_terminal():
     table = tables.Table(header=("a", "b"), rows=(("x|y", "1"),))
     assert tables.markdown(table) == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n"
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     with console.file:
         console.print(tables.rich_table(tables.summary_table(SUMMARY["rows"]), title="Results"))
     assert "0.860 [0.810, 0.910]" in console.export_text()
+
+
+def test_a_name_is_no_markup():
+    table = tables.Table(header=("[bold]head", "speed [min]"), rows=(("[red]x[/red]", "[/]"),))
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(tables.rich_table(table, title="[i]title"))
+    printed = console.export_text()
+    assert all(text in printed for text in ("[bold]head", "speed [min]", "[red]x[/red]", "[/]", "[i]title"))
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])

@@ -152,7 +152,7 @@ def test_equal_arguments_give_equal_weights(tiny_folder: Path, tmp_path: Path) -
     [
         (lambda m: (m / "config.json").unlink(), "config.json"),
         (lambda m: (m / "model.safetensors").unlink(), "safetensors"),
-        (lambda m: (m / "config.json").write_text(json.dumps({"model_type": "bert"})), "no vision-language model"),
+        (lambda m: (m / "config.json").write_text(json.dumps({"model_type": "bert"})), "a bert model"),
         (lambda m: (m / "config.json").write_text(json.dumps({"model_type": "nothing"})), "no vision-language model"),
     ],
 )

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from drivelet.adapters.denoise import pixels
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
+from drivelet.core.finite import check_finite, check_step
+from drivelet.core.model_folder import give_usual_mode, told
 from drivelet.core.rng import generator
 
 SIDE = 64
@@ -82,6 +84,7 @@ class CropClassifier:
             parts = self._split(logits_BK.float())
             loss = sum(nn.functional.cross_entropy(part, targets[name][chosen]) for name, part in parts.items())
             assert isinstance(loss, Tensor)
+            check_step("crop classifier", step + 1, loss=loss.detach())
             loss.backward()
             optimizer.step()
             schedule.step()
@@ -93,6 +96,7 @@ class CropClassifier:
         """Write the weights in 16 bit and the answers as one safetensors file."""
         state = {name: tensor.half().contiguous() for name, tensor in self.network.state_dict().items()}
         save_file(state, str(path), metadata={"answers": json.dumps(self.answers)})
+        give_usual_mode(path)
         return path
 
     @classmethod
@@ -100,17 +104,19 @@ class CropClassifier:
         """Read a file that `save` wrote.
 
         Raises:
-            InputError: there is no such file.
+            InputError: there is no such file, or it is damaged.
         """
         from safetensors import safe_open
 
         if not path.is_file():
             raise InputError(f"{path}: no classifier here; give the safetensors file that its training wrote")
-        opened: Any = safe_open(str(path), "pt")
-        with opened as stream:
-            answers = json.loads(stream.metadata()["answers"])
-        classifier = cls(answers)
-        classifier.network.load_state_dict(load_file(str(path)))
+        with told(path, "no classifier that its training wrote"):
+            opened: Any = safe_open(str(path), "pt")
+            with opened as stream:
+                answers = json.loads(stream.metadata()["answers"])
+            classifier = cls(answers)
+            classifier.network.load_state_dict(load_file(str(path)))
+        check_finite(path, classifier.network.state_dict().items())
         return classifier
 
 

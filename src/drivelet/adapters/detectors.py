@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from drivelet.core.artifacts import Box, ImageArray
 from drivelet.core.errors import InputError
+from drivelet.core.finite import check_finite
+from drivelet.core.model_folder import check_folder, check_loaded, told
 
 QUERIES = {
     "a traffic light": "lamp",
@@ -90,22 +92,25 @@ def load_detector(folder: Path, config: DetectorConfig, *, device: str | None = 
 
     if not config.queries or any("." in text or not text.strip() for text in config.queries):
         raise InputError("detector: give at least one query, each a few words without a full stop")
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder}: no config.json; give a folder saved by save_pretrained")
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(f"{folder}: no .safetensors weights; other formats are not read, convert the model first")
+    check_folder(folder)
     logging.disable_progress_bar()
-    try:
-        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with told(folder, "no detector that transformers can load"):
+        kind = AutoConfig.from_pretrained(folder, **local).model_type
         if kind not in (*OWL, *DINO):
             raise InputError(f"{folder}: a {kind} model; detectors are {', '.join((*OWL, *DINO))}")
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        model: Any = AutoModelForZeroShotObjectDetection.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+        processor = AutoProcessor.from_pretrained(folder, **local)
+        model: Any
+        model, info = AutoModelForZeroShotObjectDetection.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **local,
         )
-    except (ValueError, OSError, KeyError, ImportError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"{folder}: no detector that transformers can load ({first})") from error
+        check_loaded(folder, info)
+    check_finite(folder, model.state_dict().items())
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return OpenVocabularyDetector(model.to(device).eval(), processor, name=folder.name, config=config)
 

@@ -2,7 +2,8 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from drivelet.core.artifacts import ImageArray, Painted
 from drivelet.core.errors import InputError
+from drivelet.core.finite import check_finite
+from drivelet.core.model_folder import check_loaded, give_usual_mode, read_settings, told
 
 ADAPTER = "drivelet"
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -38,7 +41,7 @@ def load_pipeline(path: Path, *, precision: Precision = "float32") -> Any:
         precision: of all weights; FLUX and SD3 fit a card in `bfloat16` only.
 
     Raises:
-        InputError: the folder is no diffusers pipeline.
+        InputError: the folder is no diffusers pipeline, or its weights are missing, unknown, NaN or infinite.
     """
     if not (path / "model_index.json").is_file():
         raise InputError(f"{path}: no diffusers pipeline (model_index.json is missing); give a pipeline folder")
@@ -46,15 +49,33 @@ def load_pipeline(path: Path, *, precision: Precision = "float32") -> Any:
         import torch
         from diffusers.pipelines.auto_pipeline import AutoPipelineForText2Image
 
-        try:
-            pipeline = AutoPipelineForText2Image.from_pretrained(
-                str(path), local_files_only=True, use_safetensors=True, torch_dtype=getattr(torch, precision)
-            )
-        except (OSError, ValueError, KeyError) as problem:
-            first = str(problem).splitlines()[0]
-            raise InputError(f"{path}: the pipeline cannot be loaded ({first}); give a whole pipeline folder") from None
+        kept: dict[str, Any] = {
+            "local_files_only": True,
+            "use_safetensors": True,
+            "torch_dtype": getattr(torch, precision),
+        }
+        with told(path, "the pipeline cannot be loaded; give a whole pipeline folder"):
+            models = _models(path, kept)
+            pipeline = AutoPipelineForText2Image.from_pretrained(str(path), trust_remote_code=False, **kept, **models)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _models(path: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Load the pipeline's networks one by one, so that each says which of its weights are missing or unknown."""
+    import torch
+
+    models: dict[str, Any] = {}
+    for name, kind in read_settings(path / "model_index.json").items():
+        library, what = kind if isinstance(kind, list) and len(kind) == 2 else (None, None)
+        made = getattr(import_module(library), str(what), None) if library in ("diffusers", "transformers") else None
+        if isinstance(made, type) and issubclass(made, torch.nn.Module):
+            loading: Any = made
+            model, info = loading.from_pretrained(str(path / name), output_loading_info=True, **kept)
+            check_loaded(path / name, info)
+            check_finite(path / name, model.state_dict().items())
+            models[name] = model
+    return models
 
 
 def save_pipeline(pipeline: Any, out: Path, *, half: bool = False) -> Path:
@@ -64,6 +85,7 @@ def save_pipeline(pipeline: Any, out: Path, *, half: bool = False) -> Path:
     with quiet():
         pipeline.to(dtype=torch.float16 if half else torch.float32).save_pretrained(out, safe_serialization=True)
         pipeline.to(dtype=torch.float32)
+    give_usual_mode(out)
     return out
 
 
@@ -131,9 +153,9 @@ def load_lora(pipeline: Any, folder: Path) -> None:
     """Put the LoRA weights of `folder` onto the pipeline's denoiser.
 
     Raises:
-        InputError: there are no LoRA weights in `folder`.
+        InputError: there are no LoRA weights in `folder`, or they do not fit the pipeline.
     """
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder}: no LoRA weights here; give a folder that the paint loop wrote")
-    with quiet():
+    with quiet(), told(folder, "the LoRA weights do not fit the pipeline"):
         pipeline.load_lora_weights(str(folder), weight_name=WEIGHTS, adapter_name=ADAPTER)

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 from transformers.utils.import_utils import is_torchvision_available
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
-from drivelet.core.flow import digest_text, identify, read_json
+from drivelet.core.finite import check_finite
+from drivelet.core.flow import digest_text, identify
+from drivelet.core.model_folder import check_folder, check_loaded, read_settings, told
 
 TOWERS = ("get_image_features", "get_text_features")
 
@@ -34,19 +35,26 @@ class DualEncoder:
 
     def __init__(self, path: Path) -> None:
         logging.disable_progress_bar()
-        if not any(path.glob("*.safetensors")):
-            raise InputError(f"{path}: no .safetensors weights; other formats are not read, convert the model first")
+        check_folder(path)
         if not (path / "tokenizer.json").is_file():
             # Without it transformers makes a tokenizer that knows no word, and says nothing.
             raise InputError(f"{path}: the model folder has no tokenizer.json; save the tokenizer there")
         self._pixels = _image_processor(path)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            model: Any = AutoModel.from_pretrained(path, dtype=torch.float32, local_files_only=True)
-        except (ValueError, OSError, KeyError, SafetensorError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise InputError(f"{path}: this is no model that transformers can load ({first})") from error
+        with told(path, "this is no model that transformers can load"):
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+            model: Any
+            model, info = AutoModel.from_pretrained(
+                path,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+            check_loaded(path, info)
+        check_finite(path, model.state_dict().items())
         if not all(hasattr(model, tower) for tower in TOWERS):
             raise InputError(
                 f"{path}: {type(model).__name__} has no image and text towers; give a CLIP or SigLIP model"
@@ -85,10 +93,10 @@ def _image_processor(path: Path) -> Any:
     if not found:
         raise InputError(f"{path}: the model folder has no preprocessor_config.json; save the image processor there")
     if is_torchvision_available():
-        return transformers.AutoImageProcessor.from_pretrained(path, local_files_only=True)
-    settings = read_json(found[0])
+        return transformers.AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    settings = read_settings(found[0])
     kind = str(settings.get("image_processor", settings).get("image_processor_type", ""))
     name = kind.removesuffix("Fast").removesuffix("Pil") + "Pil"
     if not kind or not hasattr(transformers, name):
         raise InputError(f"{found[0]}: image processor {kind or '(none named)'} needs torchvision; install torchvision")
-    return getattr(transformers, name).from_pretrained(path, local_files_only=True)
+    return getattr(transformers, name).from_pretrained(path, local_files_only=True, trust_remote_code=False)

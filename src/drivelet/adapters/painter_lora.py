@@ -12,6 +12,8 @@ import numpy as np
 from drivelet.adapters.diffusers import ADAPTER, WEIGHTS, Precision, load_lora, load_pipeline, quiet
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
+from drivelet.core.finite import check_step
+from drivelet.core.model_folder import give_usual_mode
 from drivelet.core.rng import generator as numpy_generator
 
 if TYPE_CHECKING:
@@ -174,7 +176,8 @@ def _steps(
             generator=noise,
         )
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        check_step("painter", step + 1, loss=loss.detach(), gradient=norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if time.monotonic() - saved > config.checkpoint_seconds:
@@ -207,5 +210,6 @@ def _write_lora(pipeline: Any, name: str, denoiser: Any, out: Path) -> None:
     }
     with quiet():
         type(pipeline).save_lora_weights(str(partial), **weights)
+    give_usual_mode(partial)
     (partial / WEIGHTS).replace(out / WEIGHTS)
     partial.rmdir()

@@ -15,6 +15,7 @@ from drivelet.adapters.denoise import colour_weight, denoising_loss, pixels
 from drivelet.adapters.diffusers import save_pipeline
 from drivelet.adapters.painter_parts import FOLD, fold
 from drivelet.core.artifacts import ImageArray
+from drivelet.core.finite import check_step
 from drivelet.core.rng import derive_seed
 
 Batch = tuple[list[ImageArray], list[str]]
@@ -128,7 +129,8 @@ def _step(
         shift=config.noise_shift,
     )
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(models.parameters(), 1.0)
+    norm = torch.nn.utils.clip_grad_norm_(models.parameters(), 1.0)
+    check_step("painter", step + 1, loss=loss.detach(), gradient=norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return float(loss.detach())

@@ -90,7 +90,7 @@ class Scored:
     """A model's answer to one question.
 
     Attributes:
-        answer: the greedy answer inside the closed set.
+        answer: the likeliest of `probs`.
         probs: probability of each choice (of its token sequence, normalised over the set).
         log_mass: log of the probability that the model gives to the whole set before normalising; 0 means all of it.
         in_set: whether plain greedy decoding over the whole vocabulary gives `answer` too.

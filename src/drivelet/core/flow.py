@@ -1,7 +1,6 @@
 """The store: a stage runs once for its name, version, config and inputs; its folder is found again by that key."""
 
 import os
-import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from drivelet.core.identity import (
 )
 from drivelet.core.locks import hold
 from drivelet.core.machine import hardware, package_versions
+from drivelet.core.memory import peak_rss_mb
 from drivelet.core.progress import say
 
 __all__ = [
@@ -180,8 +180,3 @@ def chunks_on_disk(
             write_json(path, {"key": key, "found": work(chunk)})
             kept = read_json(path)
         yield kept["found"]
-
-
-def peak_rss_mb() -> float:
-    """Return this process's largest resident set so far, in MB (10^6 bytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

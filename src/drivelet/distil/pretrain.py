@@ -17,7 +17,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from drivelet.core.artifacts import Field
+from drivelet.core.finite import check_finite, check_step
 from drivelet.core.images import read_image
+from drivelet.core.model_folder import give_usual_mode
 from drivelet.core.progress import say
 from drivelet.core.rng import generator
 from drivelet.distil.views import (
@@ -176,9 +178,11 @@ def pretrain(
         if number % 100 == 0:
             pool = frames()
         losses = _step_losses(config, loaded, heads, pool, fields, number)
-        torch.stack(list(losses.values())).sum().backward()
+        loss = torch.stack(list(losses.values())).sum()
+        loss.backward()
         average_gradients(list(parameters.values()))
-        nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
+        norm = nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
+        check_step(model, number + 1, loss=loss.detach(), gradient=norm)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * _rate(config, number)
@@ -195,9 +199,11 @@ def pretrain(
 
 def save_model(loaded: Loaded, out: Path) -> Path:
     """Save weights in bfloat16 with tokenizer and image processor files beside them."""
+    check_finite(f"{loaded.path} after training", loaded.model.named_parameters())
     out.mkdir(parents=True, exist_ok=True)
     copy_processor(loaded.path, out)
     loaded.model.to(torch.bfloat16).save_pretrained(out)
+    give_usual_mode(out)
     return out
 
 

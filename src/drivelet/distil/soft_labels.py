@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 
@@ -59,7 +60,7 @@ def cache_soft_labels(
     choice), and for each answer token `ids`, `logits` (top-k) and `logsumexp` (one a temperature), flattened.
 
     Raises:
-        InputError: there are no examples.
+        InputError: there are no examples, or the teacher's probabilities are NaN or infinite.
     """
     if not examples:
         raise InputError("there is nothing to ask the teacher: the training split is empty; add train rows")
@@ -128,6 +129,10 @@ def _ask(config: SoftLabelConfig, loaded: Loaded, keyed: Mapping[str, Example]) 
     for key, example, answer, (logp, logits_NV) in zip(keyed, group, answers, told, strict=True):
         top = logits_NV.topk(min(config.top_k, logits_NV.shape[-1]))
         lse_NT = torch.stack([(logits_NV / t).logsumexp(-1) for t in config.temperatures], 1)
+        if not (np.isfinite(list(logp.values())).all() and lse_NT.isfinite().all()):
+            raise InputError(
+                f"{loaded.path}: {example.field} on {example.image} has NaN probabilities; the teacher is damaged"
+            )
         rows.append(
             {
                 "key": key,

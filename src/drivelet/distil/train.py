@@ -11,6 +11,7 @@ import torch
 
 from drivelet.core import flow
 from drivelet.core.errors import InputError
+from drivelet.core.finite import check_finite, check_step
 from drivelet.core.flow import read_json, write_json
 from drivelet.core.images import image_size, read_image
 from drivelet.core.progress import track
@@ -22,7 +23,7 @@ from drivelet.distil.views import shaken
 from drivelet.vlm.answers import TrainingBranch, training_branch
 from drivelet.vlm.batch import collate, head, hidden_states, pack
 from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
-from drivelet.vlm.load import Loaded, load
+from drivelet.vlm.load import Loaded, load, need_whole
 from drivelet.vlm.lora import LoraSettings, add_lora, merge_and_save
 
 PAD_MULTIPLE = 32
@@ -65,10 +66,12 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
     and the step alone, so a resumed run equals an undisturbed one.
 
     Raises:
-        InputError: the temperature was not cached, or the soft target is unknown.
+        InputError: the temperature was not cached, the soft target is unknown, the student is quantised, or soft
+            labels, loss or weights are NaN or infinite; no model is saved then.
     """
     groups = _examples(soft_labels / TABLE)
     temperatures = _temperatures(groups, config, soft_labels)
+    need_whole(student)
     loaded = load(student, dtype=torch.float32)
     batches = by_length([_length(loaded, group) for group in groups], images=config.images_per_step)
     model = add_lora(loaded, config.lora, seed=derive_seed(config.seed, "lora") % 2**31)
@@ -85,12 +88,14 @@ def distil(config: DistilConfig, *, student: Path, soft_labels: Path, out: Path)
             group["lr"] = config.learning_rate * _rate(step, steps=steps, warmup=config.warmup)
         loss = _step_loss(config, loaded, model, groups, batches, step, temperatures)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
+        check_step(student, step + 1, loss=loss.detach(), gradient=norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(float(loss.detach()))
         if (step + 1) % config.checkpoint_every == 0:
             save_checkpoint(checkpoint, parameters=parameters, optimizers=[optimizer], step=step + 1)
+    check_finite(f"{student} after {steps} steps", parameters.items())
     merge_and_save(model.eval(), loaded.path, out / "model")
     write_json(out / "train.json", {"steps": steps, "images": len(groups), "last_losses": losses[-20:]})
     checkpoint.unlink(missing_ok=True)
@@ -128,6 +133,10 @@ def _length(loaded: Loaded, group: Sequence[Mapping[str, Any]]) -> int:
 def _examples(table: Path) -> list[list[Mapping[str, Any]]]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in read_rows(table):
+        if not np.isfinite([row["weight"], *row["set_logp"], *row["logits"], *row["logsumexp"]]).all():
+            raise InputError(
+                f"{table}: the soft label of {row['field']} on {row['image']} is NaN; ask the teacher again"
+            )
         groups.setdefault(row["image"], []).append(row)
     return list(groups.values())
 

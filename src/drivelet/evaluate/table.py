@@ -20,6 +20,7 @@ from drivelet.evaluate.predictions import Prediction, labelled, match
 from drivelet.evaluate.scores import Sampled, sample_scores
 
 AVERAGE = "average"
+COSTS = ("fps", "fps_low", "fps_high", "weight_mb", "peak_rss_mb", "model_mb", "dtype")
 
 
 def evaluate_row(
@@ -31,9 +32,7 @@ def evaluate_row(
     model: str,
     prompts: str | None = None,
     blind: Sequence[Prediction] | None = None,
-    fps: float | None = None,
-    weight_mb: float | None = None,
-    peak_rss_mb: float | None = None,
+    cost: Mapping[str, Any] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -46,7 +45,8 @@ def evaluate_row(
         tasks: every task by name.
         model: folder or hub id; `prompts` the library's folder.
         blind: predictions of the same model on grey images.
-        fps: frames a second; `weight_mb` and `peak_rss_mb` in MB of 10^6 bytes.
+        cost: what COSTS names, as far as it is known: frames a second (median, slowest and fastest pass), weights, peak
+            memory of the process and its part above the imports in MB of 10^6 bytes, and the dtype.
 
     Returns:
         name, model, prompts, fields (score, low, high, n, majority, blind, ece, invalid, abstained), tasks and
@@ -72,9 +72,7 @@ def evaluate_row(
         "tasks": {key: _interval(sampled) for key, sampled in scores.tasks.items()},
         "average": _interval(scores.average),
         "measures": _measures(tasks, rows, answers),
-        "fps": fps,
-        "weight_mb": weight_mb,
-        "peak_rss_mb": peak_rss_mb,
+        **{key: (cost or {}).get(key) for key in COSTS},
     }
 
 

@@ -4,6 +4,7 @@ Channels that carry large activations are scaled up before rounding, so that the
 scaled down by the same factor: the full-precision function stays what it was.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,7 +145,11 @@ def _fold_norm(norm: nn.Module, scale_N: torch.Tensor, where: str) -> torch.Tens
 
 @torch.no_grad()
 def round_group(folded: Folded, rounding: Rounding, *, clip: bool) -> RoundedGroup:
-    """Round a folded group in place, with clipped ranges where they lower the parent's output error."""
+    """Round a folded group in place, with clipped ranges where they lower the parent's output error.
+
+    Raises:
+        InputError: the output is NaN or infinite.
+    """
     group = folded.group
     inputs = [(call.inputs / folded.scale_N).to(call.inputs.dtype) for call in folded.stats.calls]
     plain = {name: quantise_weight(linear.weight, rounding) for name, linear in group.linears.items()}
@@ -159,6 +164,10 @@ def round_group(folded: Folded, rounding: Rounding, *, clip: bool) -> RoundedGro
         # Each quantisation group's error went down, their sum through the parent need not.
         if shrunk_error < error:
             weights, error, clipped = shrunk, shrunk_error, True
+    if not math.isfinite(error):
+        raise InputError(
+            f"{group.path}: its output is NaN or infinite after rounding; the weights overflow their dtype"
+        )
     for name, linear in group.linears.items():
         linear.weight.data = weights[name].dequantise()
     return RoundedGroup(

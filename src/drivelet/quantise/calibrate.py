@@ -1,6 +1,6 @@
 """One pass of real multimodal forwards that records what every fused group sees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,7 +135,7 @@ def calibrate(
         gram_group_size: also gather Gram matrices of groups of this size (for the clip search).
 
     Raises:
-        InputError: there is no batch.
+        InputError: there is no batch, or a group sees NaN or infinity.
     """
     if not batches:
         raise InputError("calibration: no batches; give at least one image with a question")
@@ -153,7 +153,17 @@ def calibrate(
                 recorder.keep_tokens = max(1, search_tokens // len(batches))
                 recorder.keep_whole = number in whole
             log_probs.append(answer_log_probs(model, batch))
+            _check(recorders, log_probs[-1], number + 1)
     return Calibration(stats={path: recorder.stats for path, recorder in recorders.items()}, log_probs=log_probs)
+
+
+def _check(recorders: Mapping[str, _Recorder], log_probs_KV: torch.Tensor, number: int) -> None:
+    """Name the first group that saw NaN or infinity."""
+    for path, recorder in recorders.items():
+        if not recorder.stats.sum_abs_N.isfinite().all():
+            raise InputError(f"{path}: NaN or infinite activations in calibration image {number}; the model is damaged")
+    if log_probs_KV.isnan().any():
+        raise InputError(f"calibration image {number}: the model's answers are NaN; it is damaged")
 
 
 def _evenly_spaced(total: int, count: int) -> frozenset[int]:

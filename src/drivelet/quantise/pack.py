@@ -20,6 +20,8 @@ from compressed_tensors.quantization import (
 from torch import nn
 
 from drivelet.core.errors import InputError
+from drivelet.core.finite import check_finite
+from drivelet.core.model_folder import give_usual_mode
 from drivelet.quantise.rounding import QuantisedWeight, Rounding
 
 EXPORT_BITS = (4, 8)
@@ -62,7 +64,7 @@ def save_packed(model: Any, weights: Mapping[str, QuantisedWeight], *, source: P
     Norms, biases, embeddings, the vision tower and `lm_head` keep their dtype; a tied head stays tied.
 
     Raises:
-        InputError: the width is one that no engine reads.
+        InputError: the width is one that no engine reads, or a scale is NaN or infinite.
     """
     rounding = next(iter(weights.values())).rounding
     if rounding.bits not in EXPORT_BITS:
@@ -71,7 +73,9 @@ def save_packed(model: Any, weights: Mapping[str, QuantisedWeight], *, source: P
     for name, weight in weights.items():
         del state[f"{name}.weight"]
         state |= packed_tensors(name, weight)
+    check_finite(f"{source} quantised", state.items())
     model.save_pretrained(out, state_dict=state)
+    give_usual_mode(out)
     compressor = ModelCompressor(quantization_config=quantization_config(model, frozenset(weights), rounding))
     compressor.update_config(str(out))
     for pattern in PROCESSOR_FILES:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText
 
 from drivelet.core import flow
 from drivelet.core.errors import InputError
@@ -20,6 +19,8 @@ from drivelet.quantise.calibrate import Calibration, calibrate
 from drivelet.quantise.decoder import FusedGroup, check_sizes, find_groups
 from drivelet.quantise.pack import EXPORT_BITS, packed_bytes, save_packed
 from drivelet.quantise.rounding import QuantisedWeight, Rounding
+from drivelet.vlm.load import load_model, need_whole, read_config
+from drivelet.vlm.lora import stored_dtype
 
 METHODS = ("awq", "rtn")
 REPORT = "awq.json"
@@ -159,12 +160,11 @@ def quantise(
     """
     if config.bits not in EXPORT_BITS:
         raise InputError(f"bits {config.bits}: can be studied in memory only; export takes 4 or 8")
-    if not (model_path / "config.json").is_file():
-        raise InputError(f"{model_path}: no config.json; give a folder saved by save_pretrained")
-    if model is None:
-        model = AutoModelForImageTextToText.from_pretrained(model_path, dtype="auto", local_files_only=True).eval()
-    quantised = quantise_model(config, model=model, batches=batches)
+    model_config = read_config(model_path)
+    need_whole(model_path)
+    whole = load_model(model_path, model_config, stored_dtype(model_path)).eval() if model is None else model
+    quantised = quantise_model(config, model=whole, batches=batches)
     out.mkdir(parents=True, exist_ok=True)
-    save_packed(model, quantised.weights, source=model_path, out=out)
+    save_packed(whole, quantised.weights, source=model_path, out=out)
     (out / REPORT).write_text(json.dumps(quantised.report, indent=1), encoding="utf-8")
     return out

@@ -19,6 +19,7 @@ from drivelet.recipes import labelling, making, painting, steps
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.results import Measured, write_results
 from drivelet.recipes.second_teacher import pool_teachers, read_signs
+from drivelet.recipes.speed import speeds
 
 
 @dataclass(frozen=True)
@@ -224,15 +225,26 @@ class Loop:
             ("awq", awq, self.prompts),
         ]
 
+    @cached_property
+    def predict(self) -> steps.PredictConfig:
+        """How every model is measured, in one dtype."""
+        return steps.one_dtype(self.config.predict)
+
     def run(self) -> Path:
         """Run everything; write `summary.json` and `report.html`; return the report's path."""
         jobs = [
             (f"measure_{name}", {"model": model, "manifest": self.test, "prompts": prompts, "key": name})
             for name, model, prompts in self.models
         ]
-        folders = self.executor.map(partial(_measure, self.out / STAGES, self.config.predict), jobs)
+        folders = self.executor.map(partial(_measure, self.out / STAGES, self.predict), jobs)
         measured = [(*row, folder) for row, folder in zip(self.models, folders, strict=True)]
         gap, alarms = self.domain_gap(measured[-1])
+        # After all that may run side by side: speed is that of a model alone.
+        speed = self.stage(
+            speeds, self.predict, "speed", manifest=self.test,
+            models={name: model for name, model, _ in self.models},
+            prompts={name: prompts for name, _, prompts in self.models},
+        )  # fmt: skip
         extras = {
             "painter": flow.read_json(self.painted / "rounds.json"),
             "labels": [record for folder in self.labelled for record in labelling.label_counts(folder)],
@@ -241,7 +253,7 @@ class Loop:
             **gap,
         }
         real = self.real is not None
-        return write_results(self.config, self.out, self.test, measured, extras, real=real, alarms=alarms)
+        return write_results(self.config, self.out, self.test, measured, speed, extras, real=real, alarms=alarms)
 
     def domain_gap(self, final: Measured) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return what separates the user's images from the renders with what it costs the final model, and alarms.
@@ -259,7 +271,7 @@ class Loop:
             say(f"[yellow]the domain gap is not measured: {error}[/yellow]")
             return {}, []
         inputs = {"model": model, "manifest": self.rendered_test, "prompts": prompts, "key": f"{name}, rendered"}
-        rendered = self.stage(steps.measure, replace(self.config.predict, blind=False), "measure_rendered", **inputs)
+        rendered = self.stage(steps.measure, replace(self.predict, blind=False), "measure_rendered", **inputs)
         gap = flow.read_json(measured / GAP)
         tests = {"real": (self.test, folder), "synthetic": (self.rendered_test, rendered)}
         accuracy, alarms = gap_of(self.config.domain_gap, model=name, measured=tests, gap=gap)

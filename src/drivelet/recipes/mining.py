@@ -66,14 +66,13 @@ def open_embedder(reference: str | None) -> Embedder:
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
     from drivelet.adapters.dual_encoder import DualEncoder
+    from drivelet.core.model_folder import told
     from drivelet.vlm.embed import VisionEmbedder
     from drivelet.vlm.load import resolve
 
     path = resolve(reference or mini("teacher-mini"))
-    try:
-        kind = AutoConfig.from_pretrained(path, local_files_only=True).model_type
-    except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"{path}: no config.json that transformers can read; give a model folder") from error
+    with told(path, "no config.json that transformers can read; give a model folder"):
+        kind = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).model_type
     chats = kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     return VisionEmbedder.from_pretrained(path) if chats else DualEncoder(path)
 

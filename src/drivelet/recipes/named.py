@@ -12,6 +12,8 @@ from drivelet.core import flow
 from drivelet.core.damage import LeftOut
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
+from drivelet.core.memory import begin
+from drivelet.core.model_folder import check_folder
 from drivelet.core.outputs import STAGES, command, described
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings, mini
@@ -80,6 +82,7 @@ def predict(
     blind: bool,
     threads: int,
     strict: bool = False,
+    dtype: str = "auto",
 ) -> dict[str, Any]:
     """Answer `source` with a model and write `out`; return the costs. A second call goes on where one was stopped.
 
@@ -88,21 +91,24 @@ def predict(
     from drivelet.recipes.steps import asker, identity_of, pictures
     from drivelet.runtime.engine import Engine
     from drivelet.runtime.predict import cost_path, predict, write_predictions
-    from drivelet.vlm.load import resolve, set_threads, weight_megabytes
+    from drivelet.vlm.load import dtype_named, resolve, set_threads, weight_megabytes
 
     set_threads(threads or None)
     fields = tasks.fields()
     wanted = fields_named(names)
     ask = asker(fields, library)
     found = pictures(source, fields, wanted)
-    engine = Engine.from_pretrained(model)
-    identity = identity_of(found, model=resolve(model), source=source, prompts=library, fields=wanted, strict=strict)
+    baseline = begin()
+    engine = Engine.from_pretrained(model, dtype=dtype_named(dtype))
+    identity = identity_of(
+        found, model=resolve(model), source=source, prompts=library, fields=wanted, strict=strict, dtype=engine.dtype
+    )  # fmt: skip
     weight_mb = weight_megabytes(engine.loaded.path)
     for grey in (True, False) if blind else (False,):
         answered = partial(predict, engine, fields=fields, ask=ask, blind=grey, left_out=LeftOut(strict=strict))
         write_predictions(
             answered, pictures(source, fields, wanted), out.with_suffix(f".blind{out.suffix}") if grey else out,
-            weight_mb=weight_mb, identity=identity,
+            weight_mb=weight_mb, identity=identity, dtype=engine.dtype, baseline=baseline,
         )  # fmt: skip
     return flow.read_json(cost_path(out))
 
@@ -151,10 +157,12 @@ def distil(
     from drivelet.distil.soft_labels import SoftLabelConfig
     from drivelet.distil.train import DistilConfig, distil
     from drivelet.recipes.making import soft_label_rows
-    from drivelet.vlm.load import resolve, set_threads
+    from drivelet.vlm.load import need_whole, resolve, set_threads
 
     set_threads()
     config = apply_settings(DistilConfig(), settings)
+    check_folder(resolve(student))
+    need_whole(resolve(student))
     asked = {"teacher": resolve(teacher), "manifest": data_manifest(data), "prompts": library, "strict": strict}
     learner = resolve(student)
     labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / STAGES, inputs=asked)
@@ -177,43 +185,60 @@ def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_
     from drivelet.distil.soft_labels import SoftLabelConfig
     from drivelet.quantise.quantise import AwqConfig
     from drivelet.recipes.making import CALIBRATION_IMAGES, quantise_model, soft_label_rows
-    from drivelet.vlm.load import resolve, set_threads
+    from drivelet.vlm.load import need_whole, resolve, set_threads
 
     set_threads()
     config = AwqConfig(bits=bits, group_size=group_size)
     folder = resolve(model)
+    check_folder(folder)
+    need_whole(folder)
     asked = {"teacher": folder, "manifest": data_manifest(data), "prompts": library}
     labels = flow.run(soft_label_rows, SoftLabelConfig(), store=out / STAGES, inputs=asked)
     inputs = {"model": folder, "soft_labels": labels, "count": CALIBRATION_IMAGES}
     return command(quantise_model, config, out=out, inputs=inputs)
 
 
-def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path, strict: bool = False) -> Path:
+def bench(
+    models: Sequence[str], *, data: Path, library: Path | None, out: Path, strict: bool = False, dtype: Any = "auto"
+) -> Path:
     """Measure models on a manifest's test rows (its val rows where it has none), print and save the table.
 
-    Images that cannot be read are left out and counted, or an error where `strict`.
+    All are loaded in one `dtype`, whatever they were saved in; their speed is taken after all accuracy. Images that
+    cannot be read are left out and counted, or an error where `strict`.
     """
     from drivelet.evaluate.predictions import read_predictions
     from drivelet.evaluate.table import paired_tests
     from drivelet.recipes.results import print_table, result_row
-    from drivelet.recipes.steps import PredictConfig, measure, only_split
+    from drivelet.recipes.speed import speed_of, speeds
+    from drivelet.recipes.steps import PredictConfig, measure, one_dtype, only_split
     from drivelet.vlm.load import resolve
 
     folders = {name: resolve(name) for name in models}
+    for folder in folders.values():
+        check_folder(folder)
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
     store = out / STAGES
     of_split = {"split": split, "strict": strict}
     manifest = flow.run(only_split, of_split, store=store, inputs={"manifest": data_manifest(data)})
     rows = read_manifest(manifest / "manifest.csv", tasks=tasks.fields())
-    config, lines, said = PredictConfig(), [], {}
-    for name, model in folders.items():
-        folder = flow.run(
+    config = one_dtype(PredictConfig(dtype=dtype))
+    measured = {
+        name: flow.run(
             measure, config, store=store,
             inputs={"model": model, "manifest": manifest / "manifest.csv", "prompts": library, "key": name},
-        )  # fmt: skip
-        lines.append(result_row(name, model, library, folder, rows, out))
-        said[name] = read_predictions(folder / "preds.jsonl")
+        )
+        for name, model in folders.items()
+    }  # fmt: skip
+    speed = flow.run(
+        speeds, config, store=store,
+        inputs={"models": folders, "prompts": dict.fromkeys(folders, library), "manifest": manifest / "manifest.csv"},
+    )  # fmt: skip
+    said = {name: read_predictions(folder / "preds.jsonl") for name, folder in measured.items()}
+    lines = [
+        result_row(name, folders[name], library, folder, rows, out, speed=speed_of(speed, name))
+        for name, folder in measured.items()
+    ]
     first = models[0]
     tests = [
         t for other in models[1:] for t in paired_tests(other, said[other], first, said[first], rows, tasks.load())

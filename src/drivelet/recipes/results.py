@@ -14,6 +14,7 @@ from drivelet.evaluate.predictions import read_predictions
 from drivelet.evaluate.table import evaluate_row, paired_tests
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.settings import flatten
+from drivelet.recipes.speed import speed_of
 from drivelet.report.html import report_folder
 from drivelet.report.tables import rich_table, summary_table
 from drivelet.runtime.predict import cost_path
@@ -26,9 +27,16 @@ SAMPLES = 8
 
 
 def result_row(
-    name: str, model: Path, prompts: Path | None, folder: Path, rows: Sequence[Row], root: Path
+    name: str,
+    model: Path,
+    prompts: Path | None,
+    folder: Path,
+    rows: Sequence[Row],
+    root: Path,
+    *,
+    speed: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return a model's row of `summary.json` from its predictions and costs."""
+    """Return a model's row of `summary.json` from its predictions and costs, with its speed as `speeds` found it."""
     cost = flow.read_json(cost_path(folder / "preds.jsonl"))
     blind = folder / "preds.blind.jsonl"
     return evaluate_row(
@@ -39,9 +47,7 @@ def result_row(
         model=relative(model, root),
         prompts=relative(prompts, root) if prompts else None,
         blind=read_predictions(blind) if blind.is_file() else None,
-        fps=cost["fps"],
-        weight_mb=cost["weight_mb"],
-        peak_rss_mb=cost["peak_rss_mb"],
+        cost={**cost, **speed},
     )
 
 
@@ -56,14 +62,18 @@ def write_results(
     out: Path,
     test: Path,
     measured: Sequence[Measured],
+    speed: Path,
     extras: Mapping[str, Any],
     *,
     real: bool,
     alarms: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write `summary.json`, the report's parts and `report.html`, and print the table and every alarm."""
+    """Write `summary.json`, the report's parts and `report.html`, and print the table and every alarm.
+
+    `speed` is a folder of `speeds`.
+    """
     rows = read_manifest(test, tasks=tasks.fields())
-    lines = [result_row(name, model, prompts, folder, rows, out) for name, model, prompts, folder in measured]
+    lines = [result_row(*each, rows, out, speed=speed_of(speed, each[0])) for each in measured]
     predictions = {name: read_predictions(folder / "preds.jsonl") for name, _, _, folder in measured}
     tests = [
         test

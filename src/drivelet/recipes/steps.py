@@ -2,8 +2,6 @@
 
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,12 +9,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drivelet import tasks
 from drivelet.adapters.blender import worker_code
 from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
+from drivelet.core.children import run_module
 from drivelet.core.damage import readable_rows
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES, read_image
@@ -44,10 +43,31 @@ def place_of(source: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig:
-    """How models are measured: `blind` also answers grey images; `threads` 0 takes every core."""
+    """How models are measured.
+
+    Attributes:
+        blind: also answer grey images.
+        threads: CPU threads; 0 takes every core.
+        dtype: of the weights of every model alike; auto is bfloat16 where the machine has it, float32 elsewhere.
+        speed_frames: frames of a pass that is timed; `speed_passes` such passes are made.
+    """
 
     blind: bool = True
     threads: int = 0
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    speed_frames: int = 16
+    speed_passes: int = 5
+
+    def __post_init__(self) -> None:
+        if self.speed_frames < 1 or self.speed_passes < 1:
+            raise InputError("speed_frames and speed_passes must be at least 1")
+
+
+def one_dtype(config: PredictConfig) -> PredictConfig:
+    """Return the configuration with the machine's dtype in place of auto, so that it stands in a stage's key."""
+    from drivelet.vlm.load import dtype_name
+
+    return replace(config, dtype=dtype_name(config.dtype))
 
 
 def asker(fields: Mapping[str, Field], prompts: Path | None) -> Ask:
@@ -158,16 +178,12 @@ def measure(config: PredictConfig, *, model: Path, manifest: Path, prompts: Path
         shutil.rmtree(stale, ignore_errors=True)
     attempt = Path(tempfile.mkdtemp(prefix="attempt-", dir=out))
     predictions = str(attempt / "preds.jsonl")
-    # -P: with -m alone Python would import modules from the working directory, which may hold other people's data.
-    command = [sys.executable, "-P", "-m", "drivelet.cli", "predict", str(model), str(manifest), "--out", predictions]
+    command = ["predict", str(model), str(manifest), "--out", predictions]
     command += ["--prompts", str(prompts)] if prompts else []
     command += ["--blind"] if config.blind else []
     command += ["--threads", str(config.threads)] if config.threads else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 2:
-        raise InputError(done.stderr.strip().splitlines()[-1])
-    if done.returncode:
-        raise RuntimeError(f"predict {key} failed:\n{done.stderr}")
+    command += ["--dtype", config.dtype]
+    run_module("drivelet.cli", command, what=f"predict {key}")
     for file in attempt.iterdir():
         file.replace(out / file.name)
     attempt.rmdir()

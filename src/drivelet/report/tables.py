@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table as RichTable
+from rich.text import Text
 
 NOTHING = "–"
 AVERAGE = "average"
@@ -56,16 +57,27 @@ def task_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def summary_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the paper's table: every task, the average with its 95% interval, frames/s, weight and peak memory."""
+    """Return the paper's table: every task, the average with its 95% interval, speed with its spread, and memory."""
     tasks = task_names(rows)
     cells = []
     for row in rows:
         scores = task_scores(row)
         measured = [number(scores.get(task, {}).get("score")) for task in tasks]
-        costs = [NOTHING if row.get(key) is None else f"{row[key]:.1f}" for key in ("fps", "weight_mb", "peak_rss_mb")]
+        sizes = [number(row.get(key), 1) for key in ("weight_mb", "model_mb", "peak_rss_mb")]
+        costs = (_speed(row), row.get("dtype") or NOTHING, *sizes)
         cells.append((row["name"], *measured, with_interval(row["average"]), *costs))
-    header = ("model", *tasks, "average [95% interval]", "frames/s", "weights MB", "peak RSS MB")
+    header = (
+        "model", *tasks, "average [95% interval]", "frames/s [min, max]", "dtype", "weights MB", "model MB",
+        "peak MB",
+    )  # fmt: skip
     return Table(header=header, rows=tuple(cells))
+
+
+def _speed(row: Mapping[str, Any]) -> str:
+    rates = [row.get(key) for key in ("fps", "fps_low", "fps_high")]
+    if None in rates:
+        return number(rates[0], 1)
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*rates)
 
 
 def field_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -138,10 +150,10 @@ def markdown(table: Table) -> str:
 
 
 def rich_table(table: Table, *, title: str = "") -> RichTable:
-    """Return the table for the terminal."""
-    printed = RichTable(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    """Return the table for the terminal, every cell as it is: what looks like markup in it is a name or an interval."""
+    printed = RichTable(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
     for column, name in enumerate(table.header):
-        printed.add_column(name, justify="left" if column < table.text_columns else "right", overflow="fold")
+        printed.add_column(Text(name), justify="left" if column < table.text_columns else "right", overflow="fold")
     for row in table.rows:
-        printed.add_row(*row)
+        printed.add_row(*map(Text, row))
     return printed

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from drivelet.core.artifacts import ImageArray, Question, Scored
+from drivelet.core.errors import InputError
 from drivelet.vlm.answers import ScoringBranch, scoring_branch
 from drivelet.vlm.batch import Packed, head, hidden_states, pack
 from drivelet.vlm.load import Loaded, load
@@ -24,6 +25,11 @@ class Engine:
         self.loaded = loaded
         self.name = name or loaded.path.name
 
+    @property
+    def dtype(self) -> str:
+        """The kind of number that it computes with."""
+        return str(self.loaded.model.dtype).removeprefix("torch.")
+
     @classmethod
     def from_pretrained(cls, reference: str | Path, *, dtype: torch.dtype | None = None) -> "Engine":
         """Load a model folder (or hub id) and wrap it."""
@@ -38,7 +44,7 @@ class Engine:
         branches = [scoring_branch(processor, question.text, question.choices) for question in questions]
         packed = pack(self.loaded, image, [branch.nodes for branch in branches]).to(self.loaded.device)
         return [
-            _scored(question, branch, logits_NV)
+            _scored(self.name, question, branch, logits_NV)
             for question, branch, logits_NV in zip(
                 questions, branches, decision_logits(self.loaded, packed, branches), strict=True
             )
@@ -74,15 +80,26 @@ def decision_logits(loaded: Loaded, packed: Packed, branches: Sequence[ScoringBr
     return list(logits_NV.split([len(row) for row in rows]))
 
 
-def _scored(question: Question, branch: ScoringBranch, logits_NV: torch.Tensor) -> Scored:
+def _scored(name: str, question: Question, branch: ScoringBranch, logits_NV: torch.Tensor) -> Scored:
+    """The answer is the likeliest: a greedy walk over tokens shared by several answers may end elsewhere.
+
+    Raises:
+        InputError: the answers have no probabilities, for logits are NaN or infinite.
+    """
     log_probs_NV = logits_NV.log_softmax(-1)
     log_probs_C = branch.trie.log_probs(log_probs_NV)
-    answer, in_set = branch.trie.greedy(log_probs_NV)
-    probs_C = log_probs_C.softmax(0).tolist()
+    # A vocabulary padded with -inf is no fault; NaN and +inf spread over their row.
+    if log_probs_NV.isnan().any() or not log_probs_C.logsumexp(0).isfinite():
+        raise InputError(
+            f"{name}: the logits of {question.field} are NaN or infinite; the model is damaged, "
+            "or its values are too large for its dtype"
+        )
+    probs_C = log_probs_C.double().softmax(0)
+    best = int(probs_C.argmax())
     return Scored(
         field=question.field,
-        answer=answer,
-        probs=dict(zip(branch.trie.choices, probs_C, strict=True)),
+        answer=branch.trie.choices[best],
+        probs=dict(zip(branch.trie.choices, probs_C.tolist(), strict=True)),
         log_mass=float(log_probs_C.logsumexp(0)),
-        in_set=in_set,
+        in_set=branch.trie.is_greedy(best, log_probs_NV),
     )

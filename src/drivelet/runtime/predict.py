@@ -9,8 +9,9 @@ from drivelet.core import flow
 from drivelet.core.artifacts import UNKNOWN, Field, ImageArray, Question
 from drivelet.core.damage import LeftOut
 from drivelet.core.errors import InputError
-from drivelet.core.flow import peak_rss_mb, write_json
+from drivelet.core.flow import write_json
 from drivelet.core.images import grey_like
+from drivelet.core.memory import Baseline, peak_rss_mb, peaks
 from drivelet.core.ports import VisionLanguageModel
 from drivelet.runtime.partial import SKIPPED, Picture, open_partial
 
@@ -92,11 +93,14 @@ def write_predictions(
     *,
     weight_mb: float,
     identity: str = "",
+    dtype: str | None = None,
+    baseline: Baseline | None = None,
 ) -> Path:
-    """Write `preds.jsonl` whole or not at all, and `<name>.cost.json` beside it: images, fps, peak RSS, weight MB.
+    """Write `preds.jsonl` whole or not at all, and `<name>.cost.json` beside it.
 
-    Lines are delivered into `OUT.partial` as they come. Frames per second count the forward of each picture, not the
-    reading of files.
+    Lines are delivered into `OUT.partial` as they come. The costs are images, skipped, fps (the forward of each
+    picture, not the reading of files), weight_mb, dtype, peak_rss_mb and model_mb: the part of the peak above
+    `baseline`, None without it.
 
     Args:
         answered: `predict` with all but its pictures given.
@@ -105,6 +109,8 @@ def write_predictions(
         weight_mb: of the model.
         identity: digest of all that the lines depend on: an interrupted file of the same identity is gone on with,
             without one it is begun anew.
+        dtype: of the weights as loaded.
+        baseline: memory before the model was loaded.
 
     Raises:
         InputError: no picture can be read, or another process writes this file.
@@ -121,14 +127,17 @@ def write_predictions(
             raise InputError(f"none of {partial.skipped} pictures can be read; the first: {partial.first_skipped}")
         partial.finish()
     seconds = partial.ms / 1000
+    peak_mb, model_mb = peaks(baseline) if baseline else (peak_rss_mb(), None)
     write_json(
         cost_path(out),
         {
             "images": partial.images,
             "skipped": partial.skipped,
             "fps": round(partial.images / seconds, 3) if seconds else None,
-            "peak_rss_mb": round(peak_rss_mb(), 1),
+            "peak_rss_mb": round(peak_mb, 1),
+            "model_mb": None if model_mb is None else round(model_mb, 1),
             "weight_mb": round(weight_mb, 3),
+            "dtype": dtype,
         },
     )
     return out

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import torch
 
+from drivelet.core.errors import InputError
 from drivelet.vlm.batch import Node, chain
 from drivelet.vlm.processor import ChatProcessor
 
@@ -29,25 +30,25 @@ class AnswerTrie:
             [sum((log_probs_NV[n, t] for n, t in path), log_probs_NV.new_zeros(())) for path in self.steps]
         )
 
-    def greedy(self, log_probs_NV: torch.Tensor) -> tuple[str, bool]:
-        """Return the greedy answer inside the set, and whether unconstrained greedy decoding spells it too."""
-        node, in_set, depth = 0, True, 0
-        alive = list(range(len(self.choices)))
-        while True:
-            options = {self.steps[c][depth][1] for c in alive}
-            token = max(sorted(options), key=lambda t: float(log_probs_NV[node, t]))
-            in_set &= int(log_probs_NV[node].argmax()) == token
-            alive = [c for c in alive if self.steps[c][depth][1] == token]
-            depth += 1
-            finished = [c for c in alive if len(self.steps[c]) == depth]
-            if finished:
-                return self.choices[finished[0]], in_set
-            node = self.steps[alive[0]][depth][0]
+    def is_greedy(self, choice: int, log_probs_NV: torch.Tensor) -> bool:
+        """Return whether greedy decoding over the whole vocabulary spells this choice."""
+        return all(int(log_probs_NV[node].argmax()) == token for node, token in self.steps[choice])
 
 
 def answer_trie(processor: ChatProcessor, choices: Sequence[str]) -> AnswerTrie:
-    """Build the trie of a closed set for a tokenizer."""
+    """Build the trie of a closed set for a tokenizer.
+
+    Raises:
+        InputError: the tokenizer spells two answers alike, or one with nothing.
+    """
     spelled = tuple((choice, processor.tokens(choice)) for choice in choices)
+    told = {tokens: choice for choice, tokens in reversed(spelled)}
+    for choice, tokens in spelled:
+        if not tokens or told[tokens] != choice:
+            as_what = f"as {told[tokens]!r}" if tokens else "with no token"
+            raise InputError(
+                f"{processor.tokenizer.name_or_path}: the tokenizer spells {choice!r} {as_what}; it is damaged"
+            )
     return _build(spelled, processor.end_id)
 
 

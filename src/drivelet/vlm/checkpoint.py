@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from drivelet.core.model_folder import give_usual_mode
+
 
 def save_checkpoint(
     path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizers: Sequence[torch.optim.Optimizer], step: int
@@ -22,6 +24,7 @@ def save_checkpoint(
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial, metadata={"state": json.dumps({"step": step})})
+    give_usual_mode(partial)
     partial.replace(path)
 
 

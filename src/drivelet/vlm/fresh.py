@@ -10,6 +10,8 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+from drivelet.core.model_folder import give_usual_mode
+
 SPECIAL_TOKENS = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -132,6 +134,7 @@ def save_fresh_model(path: Path, shape: ModelShape, *, corpus: Iterable[str], se
     model.generation_config.eos_token_id = ids["<|im_end|>"]
     model.generation_config.pad_token_id = ids["<|endoftext|>"]
     model.save_pretrained(path)
+    give_usual_mode(path)
     tokenizer.save_pretrained(path)
     write_processor_files(path, shape)
     return path

@@ -1,6 +1,5 @@
 """LoRA through peft, with targets named by module path: bare names would also hit the vision MLPs."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 
 from drivelet.core.errors import InputError
+from drivelet.core.model_folder import give_usual_mode, read_settings
 from drivelet.vlm.load import Loaded
 
 LANGUAGE = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
@@ -56,13 +56,22 @@ def merge_and_save(model: Any, source: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     copy_processor(source, out)
     merged.save_pretrained(out)
+    give_usual_mode(out)
     return out
 
 
 def stored_dtype(source: Path) -> torch.dtype:
-    """Return the dtype in which a model folder keeps its weights; float32 where its config does not say."""
-    config = json.loads((source / "config.json").read_text())
-    return getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"))
+    """Return the dtype in which a model folder keeps its weights; float32 where its config does not say.
+
+    Raises:
+        InputError: the config names another kind of number.
+    """
+    config = read_settings(source / "config.json")
+    name = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise InputError(f"{source / 'config.json'}: dtype {name} is no kind of weights; set float32 or bfloat16")
+    return dtype
 
 
 def copy_processor(source: Path, out: Path) -> None:

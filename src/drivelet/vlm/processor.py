@@ -17,6 +17,7 @@ from transformers.utils.import_utils import is_torchvision_available
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
+from drivelet.core.model_folder import told
 
 IMAGE_TOKEN = "<|image_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -96,24 +97,35 @@ def load_processor(path: Path) -> ChatProcessor:
             raise InputError(
                 f"{path}: the model folder has no {name} ({' or '.join(options)}); save the processor there"
             )
+    with told(path, "its tokenizer, chat template or image processor cannot be read"):
+        tokenizer, image_processor = _parts(path)
+        prefix, suffix = _template_parts(tokenizer)
+        processor = ChatProcessor(
+            tokenizer=tokenizer,
+            image_processor=image_processor,
+            prefix_ids=_tokens(tokenizer, prefix),
+            suffix_ids=_tokens(tokenizer, suffix),
+            end_id=tokenizer.eos_token_id,
+            image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        )
+    if processor.end_id is None or processor.image_token_id in (None, tokenizer.unk_token_id):
+        raise InputError(f"{path}: the tokenizer lacks its end token or {IMAGE_TOKEN}; save the model's own there")
+    return processor
+
+
+def _parts(path: Path) -> tuple[Any, Any]:
+    """Load tokenizer and image processor; code that a folder brings is never run."""
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if is_torchvision_available():
         from transformers import AutoProcessor
 
-        processor = AutoProcessor.from_pretrained(path, local_files_only=True)
+        processor = AutoProcessor.from_pretrained(path, **local)
         tokenizer, image_processor = processor.tokenizer, processor.image_processor
         tokenizer.chat_template = tokenizer.chat_template or processor.chat_template
     else:
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        image_processor = Qwen2VLImageProcessorPil.from_pretrained(path, local_files_only=True)
-    prefix, suffix = _template_parts(tokenizer)
-    return ChatProcessor(
-        tokenizer=tokenizer,
-        image_processor=image_processor,
-        prefix_ids=_tokens(tokenizer, prefix),
-        suffix_ids=_tokens(tokenizer, suffix),
-        end_id=tokenizer.eos_token_id,
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
-    )
+        tokenizer = AutoTokenizer.from_pretrained(path, **local)
+        image_processor = Qwen2VLImageProcessorPil.from_pretrained(path, **local)
+    return tokenizer, image_processor
 
 
 _NEEDED = {
