@@ -132,7 +132,7 @@ def _lay(source: Path, place: Path) -> None:
 
 
 @contextmanager
-def described(out: Path, *, config: Any, inputs: Mapping[str, Any]) -> Generator[bool]:
+def described(out: Path, *, config: Any, inputs: Mapping[str, Any]) -> Generator[str]:
     """Write `out/run.json` once the work inside is done: for commands that keep their own account of what is finished.
 
     Args:
