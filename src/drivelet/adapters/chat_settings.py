@@ -7,11 +7,13 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from drivelet.core.errors import InputError
+from drivelet.core.ranges import Amount, Count, Name, Positive, Several, ranged
 
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Asking:
     """How an endpoint is asked: all that changes its answers, and so enters their keys.
 
@@ -28,12 +30,12 @@ class Asking:
     """
 
     logprobs: bool = True
-    top_logprobs: int = 20
-    samples: int = 1
+    top_logprobs: Count = 20
+    samples: Several = 1
     choice_field: str = ""
-    max_tokens: int = 16
-    length_field: str = "max_tokens"
-    longest_side: int = 0
+    max_tokens: Several = 16
+    length_field: Name = "max_tokens"
+    longest_side: Count = 0
     image_format: Literal["jpeg", "png"] = "jpeg"
 
 
@@ -54,6 +56,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Limits:
     """What asking may take; none of it changes an answer.
 
@@ -69,16 +72,16 @@ class Limits:
         workers: processes that share these limits evenly; set by the command.
     """
 
-    key_variable: str = "OPENAI_API_KEY"
-    requests_per_minute: float = 0.0
-    concurrent: int = 8
-    retries: int = 5
-    timeout_s: float = 120.0
-    price_in: float = 0.0
-    price_out: float = 0.0
-    max_cost: float = 0.0
+    key_variable: Name = "OPENAI_API_KEY"
+    requests_per_minute: Amount = 0.0
+    concurrent: Several = 8
+    retries: Count = 5
+    timeout_s: Positive = 120.0
+    price_in: Amount = 0.0
+    price_out: Amount = 0.0
+    max_cost: Amount = 0.0
     answers: str = ""
-    workers: int = 1
+    workers: Several = 1
 
     def check(self) -> None:
         """Raise InputError where the limits contradict themselves."""

@@ -12,10 +12,12 @@ from drivelet.core.boxes import FORMS, Box, read_boxes
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest, write_manifest
 from drivelet.core.progress import say, track
+from drivelet.core.ranges import Count, Seed, Side, Span, ranged
 from drivelet.core.rng import generator
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class ZoomConfig:
     """What is zoomed and how.
 
@@ -27,10 +29,10 @@ class ZoomConfig:
     """
 
     fields: tuple[str, ...] = ("speed_limit.posted", "traffic_light.state")
-    copies: int = 2
-    side: int = 112
-    magnify: tuple[float, float] = (1.0, 3.2)
-    seed: int = 0
+    copies: Count = 2
+    side: Side = 112
+    magnify: Span = (1.0, 3.2)
+    seed: Seed = 0
 
 
 def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out: Path) -> Path:

@@ -13,6 +13,7 @@ from drivelet.core.artifacts import EgoMotion, EgoStep, Frame
 from drivelet.core.errors import InputError
 from drivelet.core.flow import write_json
 from drivelet.core.progress import say, track
+from drivelet.core.ranges import Positive, ranged
 from drivelet.core.tables import append_table, chunked, write_table
 from drivelet.drives.clock import ClockConfig
 from drivelet.drives.discover import discover
@@ -34,6 +35,7 @@ CHUNK = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class IngestConfig:
     """Settings of `ingest`.
 
@@ -46,10 +48,10 @@ class IngestConfig:
         ego: how the car's motion is told.
     """
 
-    image_fps: float = DEFAULT_IMAGE_FPS
+    image_fps: Positive = DEFAULT_IMAGE_FPS
     camera: str = ""
     alignment: Literal["linear", "nearest"] = "linear"
-    max_gap_s: float = 0.5
+    max_gap_s: Positive = 0.5
     clock: ClockConfig = default(default_factory=ClockConfig)
     ego: EgoConfig = default(default_factory=EgoConfig)
 

@@ -17,6 +17,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
 from drivelet.core.ports import Embedder
 from drivelet.core.progress import say
+from drivelet.core.ranges import Amount, Positive, Share, ranged
 from drivelet.mining.embed import EmbedConfig, Key, content_keys, embed_frames, read_vectors
 from drivelet.mining.evidence import Evidence
 from drivelet.mining.hard import HardConfig, Hardness, frame_scores, hardness, why
@@ -35,6 +36,7 @@ FULL = "every scene is full; raise --set select.per_scene"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class MineConfig:
     """Settings of `mine`.
 
@@ -47,9 +49,9 @@ class MineConfig:
         select: the selection under a budget.
     """
 
-    hz: float = 5.0
-    apart_s: float = 5.0
-    least: float = 0.05
+    hz: Positive = 5.0
+    apart_s: Amount = 5.0
+    least: Share = 0.05
     embed: EmbedConfig = default(default_factory=EmbedConfig)
     hard: HardConfig = default(default_factory=HardConfig)
     select: SelectConfig = default(default_factory=SelectConfig)

@@ -149,10 +149,11 @@ def bench(models: Sequence[str], *, data: Path, library: Path | None, out: Path)
     from drivelet.evaluate.predictions import read_predictions
     from drivelet.evaluate.table import paired_tests
     from drivelet.recipes.results import print_table, result_row
-    from drivelet.recipes.steps import PredictConfig, measure, only_split
+    from drivelet.recipes.steps import PredictConfig, asker, measure, only_split
     from drivelet.vlm.load import resolve
 
     folders = {name: resolve(name) for name in models}
+    asker(tasks.fields(), library)  # Damaged prompts are refused here: the measuring process takes seconds to start.
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
     store = out / "stages"

@@ -17,6 +17,7 @@ from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES, read_image
 from drivelet.core.manifest import Row, read_manifest, write_manifest
+from drivelet.core.ranges import Threads, ranged
 from drivelet.drives.frames import read_frames
 from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
 from drivelet.prompts.library import canonical, render_question
@@ -26,11 +27,12 @@ from drivelet.runtime.predict import Ask, Picture, predict, write_predictions
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class PredictConfig:
     """How models are measured: `blind` also answers grey images; `threads` 0 takes every core."""
 
     blind: bool = True
-    threads: int = 0
+    threads: Threads = 0
 
 
 def asker(fields: Mapping[str, Field], prompts: Path | None) -> Ask:

@@ -23,12 +23,15 @@ import pyarrow as pa
 from drivelet.core import flow
 from drivelet.core.artifacts import UNKNOWN, PseudoLabel
 from drivelet.core.errors import InputError
+from drivelet.core.outside import parse_as, read_bytes
 from drivelet.core.tables import drop_old_versions, has_table, read_table, write_table
 
 JOURNAL = "reviews.jsonl"
 LOCK = "review.lock"
 ACCEPTED, FIXED, REJECTED, SKIPPED, UNDO = "accepted", "fixed", "rejected", "skipped", "undo"
 VERDICTS = (ACCEPTED, FIXED, REJECTED, SKIPPED)
+RECORD = b'{"review": '
+"""How every line of the journal begins."""
 REASON = "rejected_by_reviewer"
 
 MACHINE = {"answer": "machine_answer", "accepted": "machine_accepted", "reason": "machine_reason"}
@@ -72,20 +75,21 @@ def read_journal(path: Path) -> list[Decision]:
     Raises:
         InputError: a damaged line before the last.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         return []
-    content = path.read_bytes()
+    content = read_bytes(path, remedy="put the journal of reviews back, or move this away")
     whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
+    rest = content[len(whole) :]
+    if not RECORD.startswith(rest[: len(RECORD)]):
+        raise InputError(f"{path}: its end is no record of a review; repair or remove the last line")
+    if rest:
         os.truncate(path, len(whole))
     return [_record(path, number, line) for number, line in enumerate(whole.splitlines(), start=1)]
 
 
 def _record(path: Path, number: int, line: bytes) -> Decision:
-    try:
-        decision = Decision(**json.loads(line))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} line {number}: no record of a review ({error}); repair or remove the line") from error
+    where = f"{path} line {number}: no record of a review"
+    decision: Decision = parse_as(line, Decision, where=where, remedy="repair or remove the line")
     if decision.review not in (*VERDICTS, UNDO):
         raise InputError(f"{path} line {number}: review {decision.review!r} is none of {', '.join((*VERDICTS, UNDO))}")
     return decision
