@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -194,8 +193,6 @@ CSV_FILE: dict[str, Spoil] = {
     "split_group": _edit(lambda old: old.replace(b"g3", b"g1")),
     "weight_nan": _edit(lambda old: _with_column(old, b"weight", b"nan")),
     "weight_two": _edit(lambda old: _with_column(old, b"weight", b"2")),
-    "boxes_text": _edit(lambda old: _with_column(old, b"boxes", b"left")),
-    "boxes_deep": _edit(lambda old: _with_column(old, b"boxes", b"[" * 60_000)),
 }
 
 

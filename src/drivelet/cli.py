@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from drivelet.core.errors import InputError
+from drivelet.core.progress import visible
 
 PathArg = click.Path(path_type=Path)
 FULL = os.strerror(errno.ENOSPC)
@@ -474,7 +475,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"drivelet: {' '.join(message.split())}", err=True)
+    click.echo(f"drivelet: {visible(' '.join(message.split()))}", err=True)
     sys.exit(2)
 
 

@@ -15,7 +15,7 @@ from cli_calls import call
 
 LIMIT_S = 10
 NO_BLENDER = "/nowhere/python"
-OUTPUTS = ("out", "fifo", "loop")
+OUTPUTS = ("out", "fifo", "loop", "review.lock")
 RESULTS = ("manifest.csv", "manifest.json", "summary.json", "study.json", "prompts.json", "preds.jsonl", "drive.json",
            "labels.jsonl", "rounds.json", "report.html", "plan.jsonl", "config.json")  # fmt: skip
 

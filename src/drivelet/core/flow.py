@@ -48,10 +48,10 @@ def run(
     key = digest_text(json.dumps(described, sort_keys=True))
     out = store / f"{name}-{key[:12]}"
     if (out / MANIFEST).is_file():
-        say(f"[dim]{name}: done before[/dim]")
+        say(f"{name}: done before", style="dim")
         return out
     out.mkdir(parents=True, exist_ok=True)
-    say(f"[bold]{name}[/bold] ...")
+    say(f"{name} ...", style="bold")
     started = time.perf_counter()
     stage(config, **inputs, **(context or {}), out=out)
     seconds = time.perf_counter() - started

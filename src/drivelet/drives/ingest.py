@@ -92,7 +92,7 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     if len(refused) == len(drives):
         raise next(iter(refused.values()))
     for name, error in refused.items():
-        say(f"[yellow]{_plain(name)} is left out: {_plain(str(error))}[/yellow]")
+        say(f"{name} is left out: {error}", style="yellow")
     if refused:
         write_json(out / "refused.json", {name: str(error) for name, error in refused.items()})
     return out
@@ -127,9 +127,9 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
     summary = {**summarise(drive, recording, scan, sensors), **motion.as_json()}
     write_json(out / "drive.json", summary)
     for line in losses(summary):
-        say(f"[yellow]{_plain(drive.name)}: {_plain(line)}[/yellow]")
+        say(f"{drive.name}: {line}", style="yellow")
     if alarm := summary["clock"]["alarm"]:
-        say(f"{_plain(drive.name)}: sensors stay on their own clock: {_plain(alarm)}")
+        say(f"{drive.name}: sensors stay on their own clock: {alarm}")
     return out
 
 
@@ -255,8 +255,3 @@ def losses(summary: Mapping[str, Any]) -> list[str]:
     dropped: Sequence[Mapping[str, Any]] = summary["dropped"]
     lines += [f"{d['channel']} ({d['source']}) is left out: {d['reason']}" for d in dropped if not d["spare"]]
     return lines
-
-
-def _plain(text: str) -> str:
-    """Brackets in names are no markup."""
-    return text.replace("[", r"\[")

@@ -85,7 +85,7 @@ def _print_alarms(out: Path) -> None:
         for name, found in fields.items():
             if found["fault"]:
                 share = f"{found['overruled']:.0%}"
-                say(f"[yellow]{drive}: {name} changes in {share} of frames; at fault: {found['fault']}[/yellow]")
+                say(f"{drive}: {name} changes in {share} of frames; at fault: {found['fault']}", style="yellow")
 
 
 def _picture_size(roots: Sequence[Path]) -> tuple[int, int]:

@@ -244,7 +244,7 @@ class Loop:
         try:
             measured = self._measured_gap()
         except InputError as error:
-            say(f"[yellow]the domain gap is not measured: {error}[/yellow]")
+            say(f"the domain gap is not measured: {error}", style="yellow")
             return {}, []
         inputs = {"model": model, "manifest": self.rendered_test, "prompts": prompts, "key": f"{name}, rendered"}
         rendered = self.stage(steps.measure, replace(self.config.predict, blind=False), "measure_rendered", **inputs)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drivelet import tasks
 from drivelet.core.errors import InputError
@@ -243,7 +244,7 @@ def _print(hits: Sequence[Hit], stock: Stock, manifest: Path) -> None:
         table.add_row(answer, str(int(mask.sum())), str(int(mask[places].sum())))
     if not stock.evidence:
         for drive, count in Counter(frame.drive for frame in found).most_common():
-            table.add_row(f"drive {drive}", str(sum(f.drive == drive for f in stock.frames)), str(count))
+            table.add_row(Text(f"drive {drive}"), str(sum(f.drive == drive for f in stock.frames)), str(count))
     Console(width=100).print(table)
     for hit in hits[:5]:
         click.echo(f"{stock.frames[hit.position].drive}:{stock.frames[hit.position].frame} {hit.score:.3f} {hit.why}")

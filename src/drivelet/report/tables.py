@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table as RichTable
+from rich.text import Text
 
 NOTHING = "–"
 AVERAGE = "average"
@@ -139,9 +140,9 @@ def markdown(table: Table) -> str:
 
 def rich_table(table: Table, *, title: str = "") -> RichTable:
     """Return the table for the terminal."""
-    printed = RichTable(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    printed = RichTable(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
     for column, name in enumerate(table.header):
-        printed.add_column(name, justify="left" if column < table.text_columns else "right", overflow="fold")
+        printed.add_column(Text(name), justify="left" if column < table.text_columns else "right", overflow="fold")
     for row in table.rows:
-        printed.add_row(*row)
+        printed.add_row(*(Text(cell) for cell in row))
     return printed

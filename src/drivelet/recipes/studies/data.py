@@ -161,7 +161,7 @@ class _Study:
     def arms(self) -> list[Arm]:
         """The arms whose sources are there."""
         if not self.counts.get(PAINT):
-            say("[yellow]not one painted picture is left: the arm `real + T2I` falls away[/yellow]")
+            say("not one painted picture is left: the arm `real + T2I` falls away", style="yellow")
         return [arm for arm in ARMS if arm.name == "all" or all(self.counts.get(name) for name in arm.sources)]
 
     def models(self) -> list[tuple[Arm, int, Path]]:
@@ -225,6 +225,7 @@ def data(config: DataConfig, *, images: Sequence[Path], out: Path, executor: Exe
     if not config.seeds:
         raise InputError("study data: no seed; set seeds to one number or more")
     study = _Study(config, [path.absolute() for path in images], out.absolute() / "stages", executor)
+    study.real  # noqa: B018 - before anything is rendered: a damaged manifest is refused at once
     measured = study.measured()
     loaded = {name: read_manifest(manifest, tasks=tasks.fields()) for name, manifest in study.tests.items()}
     tests = {name: Test(rows=rows, scenes=scenes_of(rows)) for name, rows in loaded.items()}

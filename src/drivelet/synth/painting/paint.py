@@ -285,8 +285,8 @@ def _summary(number: int, records: Sequence[Record], held_out: Scorer, out: Path
 def _manifest(kept: Sequence[Record], out: Path) -> Path:
     if not kept:
         say(
-            f"[yellow]{out}: not one painted picture passed; use a better painter or a lower "
-            "candidates.reject.least_prob[/yellow]"
+            f"{out}: not one painted picture passed; use a better painter or a lower candidates.reject.least_prob",
+            style="yellow",
         )
     rows: list[Row] = []
     for record in kept:
