@@ -11,18 +11,54 @@ from typing import Any, NoReturn
 import click
 
 from drivelet.core.errors import InputError
+from drivelet.core.places import check_place
 from drivelet.core.progress import visible
 
-PathArg = click.Path(path_type=Path)
+READ = frozenset((
+    "source", "sources", "path", "drives", "images", "gold", "check", "like", "world", "painter", "teacher", "teachers",
+    "student", "model", "models", "data", "library", "embedder", "scenes",
+))  # fmt: skip
+"""Parameters that name inputs."""
+WRITTEN = frozenset(("out", "index"))
+"""Parameters that name outputs."""
+MOST = 1024
+"""Processes or threads; far more bring a machine down before they say so."""
 FULL = os.strerror(errno.ENOSPC)
 PATH_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class Examples(click.Command):
-    """A command whose help ends with an example line."""
+    """A command whose help ends with an example line, and which looks at where it will write before it starts."""
 
-    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, example: str = "", writes_file: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, epilog=f"Example: {example}" if example else None, **kwargs)
+        self.writes_file = writes_file
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Check the output against the inputs, then run."""
+        inputs = [Path(text) for name in (READ & ctx.params.keys()) for text in _texts(ctx.params[name])]
+        for name in WRITTEN & ctx.params.keys():
+            if (place := ctx.params[name]) is not None:
+                check_place(place, inputs, is_file=self.writes_file)
+        return super().invoke(ctx)
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, tuple) else [value]
+    return [str(each) for each in values if each]
+
+
+class Place(click.Path):
+    """A path that is given: an empty word would stand for the folder in which the command was called."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty path."""
+        if value in ("", b""):
+            self.fail("it is empty; give a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PathArg = Place(path_type=Path)
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -31,9 +67,9 @@ def app() -> None:
     """From raw driving logs to a small, measured, 4-bit vision-language model for driving questions."""
 
 
-def command(example: str, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
-    """Register a command with an example."""
-    return app.command(name, cls=Examples, example=example)
+def command(example: str, *, writes_file: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Register a command with an example; it writes a folder, or a file."""
+    return app.command(cls=Examples, example=example, writes_file=writes_file)
 
 
 OUT = click.option("--out", type=PathArg, required=True, help="Folder (or file) to write.")
@@ -46,7 +82,7 @@ EXECUTOR = click.option(
 )
 WORKERS = click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     default=1,
     show_default=True,
     help="Drives labelled, or models trained, at once.",
@@ -227,7 +263,7 @@ def mine(
 )
 @click.option("--recipe", default=None, metavar="NAME", help="Draw rare scenes of the world: night_red_occluded ...")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Blender processes.")
+@click.option("--workers", type=click.IntRange(1, MOST), default=1, show_default=True, help="Blender processes.")
 @click.option("--plan", is_flag=True, help="Only write the frames' scene records, to OUT/plan.jsonl.")
 @click.option("--coco", is_flag=True, help="Also write OUT/coco.json: boxes, categories and attributes.")
 @click.option("--overlay", is_flag=True, help="Also draw boxes, ids, distances and answers on copies of the frames.")
@@ -365,7 +401,7 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
     click.echo(named.quantise(model, data=data, library=library, bits=int(bits), group_size=int(group_size), out=out))
 
 
-@command("drivelet predict MODEL drive.mp4 --out preds.jsonl")
+@command("drivelet predict MODEL drive.mp4 --out preds.jsonl", writes_file=True)
 @click.argument("model")
 @click.argument("source", metavar="INPUT", type=PathArg)
 @click.option("--out", type=PathArg, required=True, help="JSON-lines file to write.")
@@ -374,7 +410,7 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
 )
 @click.option("--tasks", "names", multiple=True, help="Ask only these fields or tasks.")
 @click.option("--blind", is_flag=True, help="Also answer grey images, into NAME.blind.jsonl.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 takes all.")
+@click.option("--threads", type=click.IntRange(0, MOST), default=0, help="CPU threads; 0 takes all.")
 def predict(
     model: str, source: Path, out: Path, library: Path | None, names: Sequence[str], blind: bool, threads: int
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from drivelet.core.errors import InputError
-from drivelet.core.ranges import Amount, Count, Name, Positive, Several, ranged
+from drivelet.core.ranges import Amount, Count, Name, Positive, Several, Workers, ranged
 
 MILLION = 1_000_000
 
@@ -81,7 +81,7 @@ class Limits:
     price_out: Amount = 0.0
     max_cost: Amount = 0.0
     answers: str = ""
-    workers: Several = 1
+    workers: Workers = 1
 
     def check(self) -> None:
         """Raise InputError where the limits contradict themselves."""

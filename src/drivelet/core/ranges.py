@@ -42,7 +42,9 @@ Quality = Annotated[int, Field(ge=1, le=100)]
 """Of a JPEG."""
 Bits = Literal[3, 4, 8]
 """Of a quantised weight."""
-Threads = Annotated[int, Field(ge=0, le=4096)]
+Workers = Annotated[int, Field(ge=1, le=1024)]
+"""Processes."""
+Threads = Annotated[int, Field(ge=0, le=1024)]
 """0 takes every core."""
 Dropout = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Temperatures = Annotated[tuple[Positive, ...], Field(min_length=1)]

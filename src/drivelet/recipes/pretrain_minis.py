@@ -14,7 +14,7 @@ from typing import Literal
 
 from drivelet import tasks
 from drivelet.core.artifacts import Field
-from drivelet.core.ranges import Count, Several, ranged
+from drivelet.core.ranges import Count, Workers, ranged
 from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
 from drivelet.recipes.minis_card import measure_mini, write_card
 from drivelet.recipes.settings import apply_settings, cache_root, mini
@@ -69,7 +69,7 @@ class MinisConfig:
     narrow_shards: Count = 2
     world_shards: Count = 17
     town_shards: Count = 2
-    workers: Several = 2
+    workers: Workers = 2
     start: Literal["nothing", "shipped"] = "nothing"
     teacher: PretrainConfig = field(
         default_factory=lambda: PretrainConfig(

@@ -10,7 +10,7 @@ from drivelet.adapters import blender
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.progress import track
-from drivelet.core.ranges import Seed, Several, Share, Side, ranged
+from drivelet.core.ranges import Seed, Several, Share, Side, Workers, ranged
 from drivelet.core.rng import generator
 from drivelet.synth.contrast import with_contrast
 from drivelet.synth.domain import DomainConfig
@@ -49,7 +49,7 @@ class RenderConfig:
     seed: Seed = 0
     width: Side = 320
     height: Side = 192
-    workers: Several = 1
+    workers: Workers = 1
     domain: DomainConfig = field(default_factory=DomainConfig)
     val: Share = 0.1
     test: Share = 0.1

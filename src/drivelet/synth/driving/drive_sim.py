@@ -13,7 +13,7 @@ from PIL import Image
 
 from drivelet.core.flow import write_json
 from drivelet.core.manifest import Row, write_manifest
-from drivelet.core.ranges import Positive, Seed, Several, Share, Side, ranged
+from drivelet.core.ranges import Positive, Seed, Several, Share, Side, Workers, ranged
 from drivelet.core.rng import derive_seed, generator
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.driving.course import Course, RulesConfig, TrialConfig, plan_drive
@@ -49,7 +49,7 @@ class DriveConfig:
     hz: Several = 10
     width: Side = 320
     height: Side = 192
-    workers: Several = 1
+    workers: Workers = 1
     domain: DomainConfig = field(default_factory=DomainConfig)
     trials: TrialConfig = field(default_factory=TrialConfig)
     rules: RulesConfig = field(default_factory=RulesConfig)
