@@ -36,7 +36,7 @@ def test_the_other_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert "a file, where a folder is to be written" in refused(tmp_path / "file")
     assert "a folder, where a file is to be written" in refused(tmp_path / "folder", is_file=True)
-    assert "is a file, no folder" in refused(tmp_path / "file" / "deeper" / "out")
+    assert "out: Not a directory" in refused(tmp_path / "file" / "deeper" / "out")
 
 
 def test_an_input_is_no_output(tmp_path: Path) -> None:

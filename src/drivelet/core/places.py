@@ -87,8 +87,6 @@ def _check_reach(out: Path) -> None:
     """See to it that something can be written there, and leave nothing behind."""
     standing = next(parent for parent in out.absolute().parents if parent.exists())
     folder = out if out.is_dir() else standing
-    if not folder.is_dir():
-        raise InputError(f"{out}: {folder} is a file, no folder; {OTHER}")
     try:
         with tempfile.TemporaryFile(dir=folder):
             return
