@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,8 @@ from PIL import Image
 from drive_files import write_images, write_sensors, write_video
 from drivelet import tasks
 from drivelet.core.flow import write_json
+from drivelet.drives.ingest import IngestConfig, ingest
+from drivelet.labels.calibrate import Calibration, CalibrationMap
 from drivelet.prompts.library import default_library, save_library
 from drivelet.prompts.router import PresenceRule, SignalRouter, save_router
 from drivelet.recipes.settings import mini
@@ -48,9 +51,19 @@ def make_world(folder: Path, model: Path) -> Path:
         Image.fromarray(noise).save(images / f"{number}.png")
     rows = [f"{n}.png,traffic_light.state,{('red', 'green')[n % 2]},{split},g{n}" for n, split in enumerate(splits)]
     (images / "manifest.csv").write_text(HEADER + "\n".join(rows) + "\n")
+    for split in ("train", "test"):
+        lines = [f"images/{row}" for row in rows if f",{split}," in row]
+        (folder / f"{split}_only.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    (folder / "other_drive.csv").write_text(HEADER + "images/5.png,traffic_light.state,green,test,g5\n")
     write_video(folder / "drive.mp4")
     write_sensors(folder / "drive.csv")
+    ingest(IngestConfig(), source=folder / "drive.mp4", out=folder / "ingested")
     labelled(folder / "labels")
+    part = folder / "labels" / "drives" / "000-d0"
+    for name in ("labels.lance", "votes.lance"):
+        shutil.copytree(folder / "labels" / name, part / name)
+    maps = {"teacher": {"traffic_light.state": CalibrationMap(note="no gold")}}
+    write_json(part / "calibration.json", Calibration(maps=maps).as_json())
     said = {"review": "skipped", "drive": "d0", "frame": 0, "task": "cone.count", "answer": "0", "by": "ada", "at": "1"}
     write_lines(folder / "labels" / "reviews.jsonl", [said])
     write_render(folder / "render", 3)
@@ -196,6 +209,36 @@ CSV_FILE: dict[str, Spoil] = {
 }
 
 
+def _in_table(pattern: str, spoil: Spoil) -> Spoil:
+    def spoil_all(path: Path) -> None:
+        for file in list(path.rglob(pattern)):
+            if file.is_file():
+                spoil(file)
+
+    return spoil_all
+
+
+def _no_table(path: Path) -> None:
+    shutil.rmtree(path)
+
+
+def _file_for_table(path: Path) -> None:
+    _no_table(path)
+    path.write_text("x")
+
+
+TABLE_FOLDER: dict[str, Spoil] = {
+    "missing": _no_table,
+    "file": _file_for_table,
+    "no_data": _in_table("*.lance", Path.unlink),
+    "garbled_data": _in_table("*.lance", _edit(lambda old: b"\xff" * len(old))),
+    "cut_data": _in_table("*.lance", _edit(lambda old: old[: len(old) // 2])),
+    "garbled_version": _in_table("*.manifest", _edit(lambda old: b"\xff" * len(old))),
+    "empty_version": _in_table("*.manifest", _edit(lambda _: b"")),
+}
+"""Ways in which a table of several files goes wrong."""
+
+
 def _with_column(old: bytes, name: bytes, cell: bytes) -> bytes:
     head, *lines = old.splitlines()
     return b"\n".join([head + b"," + name, *(line + b"," + cell for line in lines)]) + b"\n"
@@ -203,12 +246,16 @@ def _with_column(old: bytes, name: bytes, cell: bytes) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """A file of the world, the commands that read it, and the ways in which it may be spoilt without being wrong."""
+    """A file of the world, the commands that read it, and the ways in which it may be spoilt without being wrong.
+
+    `harmless` are ways that leave a good input for every command, `harmless_to` command and way.
+    """
 
     file: str
     ways: dict[str, Spoil]
     commands: Sequence[str]
     harmless: Sequence[str] = ()
+    harmless_to: Sequence[str] = ()
 
 
 MANIFEST_COMMANDS = (
@@ -240,7 +287,12 @@ MODEL_COMMANDS = (
     "label drive.mp4 --teacher model --out out",
 )
 ROLES = (
-    Role(file="images/manifest.csv", ways=ANY_FILE | CSV_FILE, commands=MANIFEST_COMMANDS),
+    Role(
+        file="images/manifest.csv",
+        ways=ANY_FILE | CSV_FILE,
+        commands=MANIFEST_COMMANDS,
+        harmless_to=("predict short_row", "mine short_row"),
+    ),
     Role(file="prompts/prompts.json", ways=ANY_FILE | JSON_FILE, commands=(*PROMPT_COMMANDS, "prompts show prompts")),
     Role(file="prompts/router.json", ways=ANY_FILE | JSON_FILE, commands=PROMPT_COMMANDS, harmless=("missing",)),
     Role(file="run/summary.json", ways=ANY_FILE | JSON_FILE, commands=("report run",)),
@@ -263,8 +315,22 @@ ROLES = (
         file="labels/reviews.jsonl",
         ways=ANY_FILE | JSON_FILE,
         commands=("review labels --port 0",),
-        harmless=("missing", "empty", "blank"),
+        # A journal may be missing, and its last line cut by a crash.
+        harmless=("missing", "empty", "half"),
     ),
+    Role(
+        file="ingested/drive.json",
+        ways=ANY_FILE | JSON_FILE,
+        commands=("label ingested --teacher model --out out", "mine ingested --embedder model --out out"),
+    ),
+    Role(
+        file="labels/drives/000-d0/calibration.json",
+        ways=ANY_FILE | JSON_FILE,
+        commands=("mine labels --text traffic_light.state=red --out out",),
+        harmless=("missing", "object"),
+    ),
+    Role(file="labels/labels.lance", ways=TABLE_FOLDER, commands=("review labels --port 0", "mine labels --out out")),
+    Role(file="labels/votes.lance", ways=TABLE_FOLDER, commands=("review labels --port 0",)),
     Role(file="model/config.json", ways=ANY_FILE | JSON_FILE, commands=MODEL_COMMANDS),
 )
 
@@ -276,6 +342,8 @@ def file_cases() -> Iterator[Case]:
             if way in role.harmless:
                 continue
             for command in role.commands:
+                if f"{command.split()[0]} {way}" in role.harmless_to:
+                    continue
                 yield Case(
                     name=f"{command.split()[0]}-{role.file}-{way}",
                     command=command,
@@ -321,7 +389,6 @@ SETTINGS = (
     "show mini --set awq.bits=5",
     "show mini --set world.width=0",
     "show mini --set zoom.magnify=[3,1]",
-    "show mini --set zoom.fields=[]",
     "show mini --set soft_labels.temperatures=[]",
     "show mini --set soft_labels.temperatures=[0]",
     "show mini --set world.domain.light={}",
@@ -395,7 +462,6 @@ OPTIONS = (
     "review notes.txt",
     "ingest notes.txt --out out",
     "ingest images/manifest.csv --out out",
-    "ingest drive.mp4 --out out --set camera=rear",
     "ingest drive.mp4 --out out --set alignment=cubic",
     "prompts show images",
     "prompts show notes.txt",
@@ -418,6 +484,33 @@ OPTIONS = (
     "run pretrain_minis --images images/manifest.csv --out out",
     "show nothing",
     "nothing",
+    "mine images/manifest.csv --out out --text ''",
+    "mine images/manifest.csv --out out --like ''",
+    "mine images/manifest.csv --out out --embedder ''",
+    "label drive.mp4 --teacher model --set endpoint.samples=5 --out out",
+    "label drive.mp4 --teacher model --set limits.retries=5 --out out",
+    "label drive.mp4 --teacher model --gold test_only.csv --out out",
+    "label drive.mp4 --teacher model --check other_drive.csv --out out",
+    "mix labels --set min_prob=1 --out out",
+    "mix images/manifest.csv --set 'shares={\"moon\":0.5}' --out out",
+    "mix images/manifest.csv --set looks.min_side=1000000 --out out",
+    "predict model images/manifest.csv --tasks cone.count --out out/preds.jsonl",
+    "distil --teacher model --student model --data test_only.csv --out out",
+    "distil --teacher model --student model --data images --set 'lora.targets=[\"roof\"]' --out out",
+    "distil --teacher model --student model --data images --set 'lora.targets=[]' --out out",
+    "quantise model --data test_only.csv --out out",
+    "prompts optimise model --data test_only.csv --out out",
+    "prompts optimise model --data train_only.csv --out out",
+    "bench model --data train_only.csv --out out",
+    "run mini --images test_only.csv --out out",
+    "study data --images train_only.csv --out out",
+    "review labels --task speed_limit",
+    "paint --painter painter --world render --set 'prompts.views=[\"far\"]' --out out",
+    "paint --painter painter --world render --set 'prompts.views=[]' --out out",
+    "paint --painter painter --world render --set 'lora.targets=[\"roof\"]' --out out",
+    "show mini --set 'zoom.fields=[\"moon\"]'",
+    "render --plan --coco --num-frames 1 --out out",
+    "render --scenes plan.jsonl --domain world --out out",
     "distil --teacher model --student images --data images --out out",
     "distil --teacher images --student model --data images --out out",
     "distil --teacher model --student model --data render --out out",
@@ -452,10 +545,28 @@ BAD_PLACES = {
     "/proc/nowhere/out": "file folder",
     f"{'n' * 300}": "file folder",
     "images": "file",
-    "model": "file folder",
+    "model": "file",
     ".": "file",
     "model/config.json": "file folder",
 }
+
+
+INPUTS_AS_OUTPUTS = (
+    "ingest images --out images",
+    "label images --teacher model --out images",
+    "mine labels --text traffic_light.state=red --out labels",
+    "mine images/manifest.csv --out out --index images/manifest.csv",
+    "mix render --out render",
+    "mix labels --out labels/.",
+    "distil --teacher model --student model --data images --out model",
+    "distil --teacher model --student model --data images --out images",
+    "quantise model --data images/manifest.csv --out model",
+    "prompts optimise model --data images/manifest.csv --out model",
+    "bench model --data images/manifest.csv --out model",
+    "paint --painter painter --world render --out render",
+    "predict model plan.jsonl --out plan.jsonl",
+    "predict model images/0.png --prompts prompts/prompts.json --out prompts/prompts.json",
+)
 
 
 def setting_cases() -> Iterator[Case]:
@@ -477,6 +588,9 @@ def output_cases() -> Iterator[Case]:
                     name=f"{command.split()[0]}-out={place[:30]}", command=f"{command} {place!r}", spoil=_special
                 )
 
+    for command in INPUTS_AS_OUTPUTS:
+        yield Case(name=command, command=command)
+
 
 def _special() -> None:
     os.mkfifo("fifo")
@@ -486,3 +600,69 @@ def _special() -> None:
 def all_cases() -> list[Case]:
     """Every case, in an order that does not change."""
     return [*file_cases(), *setting_cases(), *output_cases()]
+
+
+STRANGE = (None, True, -1, 0, 2, 10**40, 1e308, -0.5, "", "x", "\0", "\ud7ff" * 300, [], {}, [[]], {"a": None}, [None])
+
+
+def mutated(content: bytes, rng: np.random.Generator) -> bytes:
+    """Return a file with one random fault: in its bytes, or in one place of its JSON, or of that of one line."""
+    whole = content.splitlines(keepends=True) or [b""]
+    line = int(rng.integers(len(whole)))
+    try:
+        tree = json.loads(content)
+        whole, line = [content], 0
+    except ValueError:
+        try:
+            tree = json.loads(whole[line])
+        except ValueError:
+            tree = None
+    if tree is None or rng.random() < 0.2:
+        return _garbled(content, rng)
+    whole[line] = json.dumps(_changed(tree, rng)).encode() + b"\n"
+    return b"".join(whole)
+
+
+def _garbled(content: bytes, rng: np.random.Generator) -> bytes:
+    start = int(rng.integers(len(content) + 1))
+    end = min(len(content), start + int(rng.integers(1, 40)))
+    middle = (b"", rng.bytes(8), content[start:end] * 2, b"\0", b'"', b",", b"\n\n", b"1e999", b"nan")
+    return content[:start] + middle[int(rng.integers(len(middle)))] + content[end:]
+
+
+def _changed(tree: Any, rng: np.random.Generator) -> Any:
+    """Replace, leave out or double one random place."""
+    if not isinstance(tree, dict | list) or not tree or rng.random() < 0.15:
+        return STRANGE[int(rng.integers(len(STRANGE)))]
+    keys = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+    key = keys[int(rng.integers(len(keys)))]
+    copy = dict(tree) if isinstance(tree, dict) else list(tree)
+    if rng.random() < 0.1:
+        del copy[key]
+    elif rng.random() < 0.05 and isinstance(copy, list):
+        copy.append(copy[key])
+    else:
+        copy[key] = _changed(copy[key], rng)
+    return copy
+
+
+def random_cases(count: int, *, seed: int) -> list[Case]:
+    """Random faults in the text files of all roles, for commands that are quick where the fault is harmless too."""
+    roles = [role for role in ROLES if not role.file.endswith(".lance")]
+    cases = []
+    for number in range(count):
+        rng = np.random.default_rng((seed, number))
+        role = roles[number % len(roles)]
+        quick = [command for command in role.commands if command.split()[0] in QUICK]
+        if not quick:
+            continue
+        command = quick[int(rng.integers(len(quick)))]
+
+        def spoil(file: Path = Path(role.file), rng: np.random.Generator = rng) -> None:
+            replace_file(file, mutated(file.read_bytes(), rng))
+
+        cases.append(Case(name=f"{number}-{command.split()[0]}-{role.file}", command=command, spoil=spoil))
+    return cases
+
+
+QUICK = ("predict", "mix", "report", "prompts", "render", "mine")

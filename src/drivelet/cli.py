@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from drivelet.core.errors import InputError
-from drivelet.core.places import check_place
+from drivelet.core.places import check_once, check_place
 from drivelet.core.progress import visible
 
 READ = frozenset((
@@ -19,6 +19,8 @@ READ = frozenset((
     "student", "model", "models", "data", "library", "embedder", "scenes",
 ))  # fmt: skip
 """Parameters that name inputs."""
+ONCE = frozenset(("sources", "drives", "images", "models", "exports"))
+"""Parameters that may hold several values, none of them twice."""
 WRITTEN = frozenset(("out", "index"))
 """Parameters that name outputs."""
 MOST = 1024
@@ -37,6 +39,8 @@ class Examples(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Check the output against the inputs, then run."""
         inputs = [Path(text) for name in (READ & ctx.params.keys()) for text in _texts(ctx.params[name])]
+        for name in ONCE & ctx.params.keys():
+            check_once(_texts(ctx.params[name]))
         for name in WRITTEN & ctx.params.keys():
             if (place := ctx.params[name]) is not None:
                 check_place(place, inputs, is_file=self.writes_file)

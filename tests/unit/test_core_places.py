@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivelet.core.errors import InputError
-from drivelet.core.places import check_place
+from drivelet.core.places import check_once, check_place
 
 
 def refused(out: Path, *inputs: Path, is_file: bool = False) -> str:
@@ -77,3 +77,12 @@ def test_good_places_are_left_as_they_are(tmp_path: Path) -> None:
 
 def test_a_place_out_of_reach_is_named() -> None:
     assert "nothing can be written in /proc" in refused(Path("/proc/nowhere/out"))
+
+
+def test_what_is_given_twice_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    check_once([str(tmp_path / "a"), str(tmp_path), "hub/a", "hub/b"])
+    for pair in ((tmp_path / "a", tmp_path / "a" / "."), (tmp_path / "a", tmp_path / "b"), ("hub/a", "hub/a")):
+        with pytest.raises(InputError, match="given twice; leave one out"):
+            check_once([str(each) for each in pair])

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from drivelet.core.errors import InputError
 from drivelet.report import plots, tables
+from drivelet.report.given import read_summary
 from drivelet.report.headline import headline
 from drivelet.report.html import report_folder, write_report
-from drivelet.report.given import read_summary
 from drivelet.report.sections import load_sections, sections
 
 

@@ -40,6 +40,20 @@ def check_place(out: Path, inputs: Iterable[Path], *, is_file: bool) -> None:
     _check_reach(out)
 
 
+def check_once(given: Iterable[str]) -> None:
+    """Refuse what is given twice: what it holds would count twice.
+
+    Raises:
+        InputError: it is, also where it is spelt in two ways.
+    """
+    seen: dict[str, str] = {}
+    for text in given:
+        place = str(Path(text).resolve()) if Path(text).exists() else text
+        if place in seen:
+            raise InputError(f"{text}: given twice; leave one out")
+        seen[place] = text
+
+
 def _stat(out: Path) -> Any:
     """Return what stands at a place, None where nothing does."""
     try:

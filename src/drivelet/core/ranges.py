@@ -72,8 +72,10 @@ def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_different)]
 Span = Annotated[tuple[Signed, Signed], AfterValidator(_rising)]
 """The least and the largest of what is drawn."""
-Weights = Annotated[dict[str, Amount], AfterValidator(_with_weight)]
+Weights = Annotated[dict[str, Amount], Field(min_length=1), AfterValidator(_with_weight)]
 """How often each of some names is drawn, in any unit."""
+OwnWeights = Annotated[dict[str, Amount], AfterValidator(_with_weight)]
+"""The same; empty leaves the choice to the rest of the configuration."""
 
 
 def ranged(cls: type[C]) -> type[C]:

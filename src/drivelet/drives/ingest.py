@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, NonNegativeInt
 
 from drivelet.core.artifacts import EgoMotion, EgoStep, Frame
 from drivelet.core.errors import InputError
 from drivelet.core.flow import write_json
+from drivelet.core.outside import read_as
 from drivelet.core.progress import say, track
 from drivelet.core.ranges import Positive, ranged
 from drivelet.core.tables import append_table, chunked, write_table
@@ -98,15 +100,28 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     return out
 
 
+class _Described(BaseModel):
+    """What later commands take from `drive.json`; there is more in it."""
+
+    drive: str
+    file: str
+    width: NonNegativeInt
+    height: NonNegativeInt
+    pictures: bool = True
+    focal_px: float | None = None
+
+
 def ingested(folder: Path) -> list[Path]:
     """Return the ingested drives at or directly beneath a folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or what describes one is damaged.
     """
     folders = [folder] if (folder / "drive.json").is_file() else sorted(p.parent for p in folder.glob("*/drive.json"))
     if not folders:
         raise InputError(f"{folder}: no ingested drive (drive.json); run `drivelet ingest PATH --out {folder}` first")
+    for each in folders:
+        read_as(each / "drive.json", _Described, remedy="ingest the drive again")
     return folders
 
 

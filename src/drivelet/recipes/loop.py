@@ -14,6 +14,7 @@ from drivelet.core.manifest import Row
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed
+from drivelet.drives.discover import discover
 from drivelet.recipes import labelling, making, painting, steps
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.results import Measured, write_results
@@ -298,6 +299,8 @@ def run_loop(
     for path in [*drives, *images]:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; correct --drives or --images")
+    for path in drives:
+        discover(path)  # What holds no drive is told before anything is rendered.
     out.mkdir(parents=True, exist_ok=True)
     drives, images = [path.absolute() for path in drives], [path.absolute() for path in images]
     loop = Loop(config, drives, images, out.absolute(), executor)

@@ -56,6 +56,8 @@ def start(
     config = configured(recipe, settings)
     set_threads()
     if not isinstance(config, LoopConfig):
+        if drives or images:
+            raise InputError(f"run {recipe}: it takes no --drives and no --images; it renders what it trains on")
         from drivelet.recipes.pretrain_minis import run_pretraining
 
         return run_pretraining(config, out=out)
@@ -96,7 +98,7 @@ def fields_named(names: Sequence[str], *, option: str = "--tasks") -> list[str]:
         InputError: no such task or field.
     """
     known = list(tasks.fields())
-    split = [part for name in names for part in name.split(",")]
+    split = [part.strip() for name in names for part in name.split(",")]
     chosen = [field for field in known if not split or field in split or field.split(".")[0] in split]
     strange = [name for name in split if not any(name in (field, field.split(".")[0]) for field in known)]
     if strange:
@@ -188,8 +190,8 @@ def paint(out: Path, *, world: Path | None, painter: Path | None, teacher: str |
     config = apply_settings(PaintConfig(), settings)
     judge = resolve(teacher) if teacher else Path(mini("teacher-mini"))
     painter = painter or Path(mini("painter-mini"))
-    if not painter.is_dir():
-        raise InputError(f"{painter}: no such pipeline folder; give one saved by diffusers' save_pretrained")
+    if not (painter / "model_index.json").is_file():
+        raise InputError(f"{painter}: no pipeline folder; give one saved by diffusers' save_pretrained")
     if world is None:
         rendering = RenderConfig(num_frames=120, seed=config.seed, workers=2)
         world = flow.run(render_frames, rendering, store=out / "stages", inputs={}, context={"gold": tasks.gold})

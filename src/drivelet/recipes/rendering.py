@@ -44,7 +44,7 @@ def render_command(wanted: Wanted, *, out: Path, plan: bool, coco: bool, overlay
     Raises:
         InputError: the options contradict each other, a scene is wrong, or Blender is missing.
     """
-    _check(wanted, plan)
+    _check(wanted, plan, pictures=coco or overlay or sheet)
     if wanted.num_drives is not None:
         yield str(render_drives(_drives(wanted), gold=tasks.gold, out=out))
     else:
@@ -63,7 +63,7 @@ def render_command(wanted: Wanted, *, out: Path, plan: bool, coco: bool, overlay
         yield f"{path}: {len(names)} frames drawn with seed {wanted.seed}: {' '.join(names)}"
 
 
-def _check(wanted: Wanted, plan: bool) -> None:
+def _check(wanted: Wanted, plan: bool, *, pictures: bool) -> None:
     given = (wanted.num_frames, wanted.num_drives, wanted.scenes)
     if sum(value is not None for value in given) != 1:
         raise InputError("render: give either --num-frames N or --num-drives N or --scenes FILE")
@@ -75,6 +75,8 @@ def _check(wanted: Wanted, plan: bool) -> None:
         raise InputError("render: --scenes names every scene itself; leave --domain out")
     if plan and wanted.num_frames is None:
         raise InputError("render: --plan writes the scenes of --num-frames N; give that")
+    if plan and pictures:
+        raise InputError("render: --plan renders nothing that --coco, --overlay or --sheet could show; leave them out")
 
 
 def _drives(wanted: Wanted) -> DriveConfig:

@@ -53,7 +53,11 @@ def _replaced(config: Any, path: Sequence[str], value: str, key: str) -> Any:
         if not dataclasses.is_dataclass(current):
             raise InputError(f"--set {key}: {path[0]} has no parts; set it as {path[0]}=value")
         return dataclasses.replace(config, **{path[0]: _replaced(current, path[1:], value, key)})
-    return dataclasses.replace(config, **{path[0]: _parsed(type(config), path[0], value, key)})
+    read = _parsed(type(config), path[0], value, key)
+    try:
+        return dataclasses.replace(config, **{path[0]: read})
+    except InputError as error:
+        raise InputError(f"--set {key}={short(value)}: {error}") from error
 
 
 def _parsed(owner: type, name: str, value: str, key: str) -> Any:

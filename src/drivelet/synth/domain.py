@@ -1,13 +1,34 @@
 """What a renderer's scenes are drawn from: four domains as plain data."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from drivelet.core.ranges import Amount, Quality, Share, Span, Weights, ranged
+from drivelet.core.errors import InputError
+from drivelet.core.ranges import Amount, OwnWeights, Quality, Share, Span, Weights, ranged
 
 
 def _even(*names: str) -> dict[str, float]:
     return dict.fromkeys(names, 1.0)
+
+
+KNOWN: Mapping[str, Sequence[str]] = {
+    "light": ("day", "dusk", "night"),
+    "weather": ("clear", "overcast", "fog", "rain"),
+    "region": ("eu", "us", "cn"),
+    "area": ("urban", "suburban", "rural"),
+    "lanes": ("1", "2", "3"),
+    "lamp": ("red", "yellow", "green", "off", "none"),
+    "mount": ("pole", "mast", "wire", "overhead"),
+    "cones": ("0", "1-2", "3-5", "6-10", ">10"),
+    "roads": ("street", "straight", "curve", "tee", "cross", "roundabout", "highway", "ramp", "crest"),
+    "channelisers": ("none", "drums", "posts", "barrier"),
+    "signal_kinds": ("ball", "arrow_left", "arrow_right", "arrow_straight"),
+    "signal_layout": ("vertical", "horizontal"),
+    "sign_styles": ("eu", "us", "cn"),
+    "plates": ("limit", "end", "school", "work_zone"),
+}
+"""The names that may have a weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +100,22 @@ class DomainConfig:
     channelisers: Weights = field(default_factory=lambda: _even("none"))
     occluders: Share = 0.0
     signal_kinds: Weights = field(default_factory=lambda: _even("ball"))
-    signal_layout: Weights = field(default_factory=dict)
+    signal_layout: OwnWeights = field(default_factory=dict)
     flashing: Share = 0.0
-    sign_styles: Weights = field(default_factory=dict)
+    sign_styles: OwnWeights = field(default_factory=dict)
     plates: Weights = field(default_factory=lambda: _even("limit"))
-    pedestrians: Share = 0.0
-    cyclists: Share = 0.0
+    pedestrians: Amount = 0.0
+    cyclists: Amount = 0.0
     glare: Share = 0.0
     dirty_lens: Share = 0.0
     jpeg: tuple[Quality, Quality] = (100, 100)
     camera_noise: Span = (0.4, 1.2)
+
+    def __post_init__(self) -> None:
+        for name, known in KNOWN.items():
+            strange = sorted(getattr(self, name).keys() - set(known))
+            if strange:
+                raise InputError(f"DomainConfig.{name}: {strange[0]!r} is none of {', '.join(known)}")
 
 
 def full() -> DomainConfig:
