@@ -37,19 +37,16 @@ class Examples(click.Command):
         self.writes_file = writes_file
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Check the output against the inputs, then run."""
-        inputs = [Path(text) for name in (READ & ctx.params.keys()) for text in _texts(ctx.params[name])]
-        for name in ONCE & ctx.params.keys():
-            check_once(_texts(ctx.params[name]))
-        for name in WRITTEN & ctx.params.keys():
-            if (place := ctx.params[name]) is not None:
-                check_place(place, inputs, is_file=self.writes_file)
+        """Check what is given, then run."""
+        given = {name: value if isinstance(value, tuple) else (value,) for name, value in ctx.params.items()}
+        if empty := [name for name in READ & given.keys() if "" in given[name]]:
+            raise InputError(f"{ctx.command_path}: {empty[0]} is empty; name one, or leave it out")
+        for name in ONCE & given.keys():
+            check_once(map(str, given[name]))
+        inputs = [Path(each) for name in READ & given.keys() for each in given[name] if each is not None]
+        for place in [each for name in WRITTEN & given.keys() for each in given[name] if each is not None]:
+            check_place(place, inputs, is_file=self.writes_file)
         return super().invoke(ctx)
-
-
-def _texts(value: Any) -> list[str]:
-    values = value if isinstance(value, tuple) else [value]
-    return [str(each) for each in values if each]
 
 
 class Place(click.Path):

@@ -9,6 +9,7 @@ import numpy as np
 
 from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.boxes import FORMS, Box, read_boxes
+from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest, write_manifest
 from drivelet.core.progress import say, track
@@ -44,6 +45,8 @@ def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out
     Raises:
         InputError: the manifest or one of its images cannot be read.
     """
+    if strange := sorted({*config.fields} - fields.keys()):
+        raise InputError(f"zoom.fields: {strange[0]!r} is none of {', '.join(fields)}")
     rows = read_manifest(manifest, tasks=fields)
     chosen = [row for row in rows if row.task in config.fields and _shows_one(row, fields[row.task])]
     unread = [row.path for row in rows if _boxes(row) is None]

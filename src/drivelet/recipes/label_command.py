@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from drivelet import tasks
-from drivelet.adapters.chat_settings import Limits
+from drivelet.adapters.chat_settings import Endpoint, Limits
 from drivelet.adapters.rerun import require
 from drivelet.core import flow
+from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
@@ -49,9 +50,13 @@ def label_command(
     remote = apply_settings(Remote(), of_remote)
     config = apply_settings(LabelConfig(), [setting for setting in settings if setting not in of_remote])
     known_teachers = [read_teacher(text, remote.endpoint) for text in teachers or [mini("teacher-mini")]]
+    if of_remote and not any(isinstance(teacher.where, Endpoint) for teacher in known_teachers):
+        raise InputError(f"--set {of_remote[0]}: a setting of chat endpoints, and no --teacher is one; leave it out")
     rows: list[Row] = []
     if gold:
         rows = [row for row in read_manifest(gold, tasks=tasks.fields()) if row.split != "test"]
+        if not rows:
+            raise InputError(f"{gold}: all its rows are of split test, which calibrates nothing; add train or val rows")
     known = sample_rows(rows, 40, seed=0)
     ready = [
         drive

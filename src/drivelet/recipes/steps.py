@@ -95,6 +95,8 @@ def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -
     for row in read_manifest(manifest, tasks=fields, need_labels=False):
         wanted = asked.setdefault((row.path, row.sensor), [])
         wanted += [name for name in ([row.task] if row.task else names) if name not in wanted and name in names]
+    if not any(asked.values()):
+        raise InputError(f"{manifest}: no row asks for {', '.join(names)}; name other --tasks, or none")
     return [_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted]
 
 

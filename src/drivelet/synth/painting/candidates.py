@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import imagehash
 import numpy as np
+from pydantic import Field
 
 from drivelet.core.artifacts import ImageArray, Painted
 from drivelet.core.flow import chunks_on_disk
@@ -36,7 +37,7 @@ class PromptConfig:
         style: words at the end of every caption.
     """
 
-    views: tuple[str, ...] = ("near", "close")
+    views: Annotated[tuple[Literal["close", "near", "wide"], ...], Field(min_length=1)] = ("near", "close")
     posted: tuple[str, ...] = ()
     style: str = ""
 
