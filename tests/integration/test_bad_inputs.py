@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bad_inputs import Case, all_cases, digest, make_world, random_cases
+from bad_calls import output_cases, setting_cases
+from bad_files import file_cases
+from bad_world import Case, digest, make_world
 from cli_calls import call
+from drivelet.cli import app
+from random_faults import random_cases
 
+CASES = [*file_cases(), *setting_cases(), *output_cases()]
 LIMIT_S = 10
 NO_BLENDER = "/nowhere/python"
 PARTS = {"stages", "ingested", "search"}
@@ -92,13 +97,19 @@ def place(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "w"
 
 
-@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_bad_input_is_refused_with_one_line(case: Case, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = run_case(case, capfd)
     made = [*(place / "out").rglob("*"), *(place / "run").glob("*.html")]
     left = [str(path) for path in made if path.name in RESULTS and not PARTS & {*path.parts}]
     faults = [*found.faults, *([] if found.code else ["taken as good"]), *(f"left behind: {path}" for path in left)]
     assert not faults, f"{case.command}: {'; '.join(faults)}"
+
+
+def test_there_are_many_cases_of_every_command() -> None:
+    assert len(CASES) >= 400
+    tried = {case.command.split()[0] for case in CASES}
+    assert tried >= app.commands.keys()
 
 
 @pytest.mark.parametrize("case", random_cases(60, seed=1), ids=lambda case: case.name)

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from drivelet.core.artifacts import Field
 from drivelet.core.manifest import Row
 from drivelet.core.progress import say
-from drivelet.core.ranges import Count, Folds, Seed, Share, ranged
+from drivelet.core.ranges import Count, Seed, Share, ranged
 from drivelet.core.rng import derive_seed
 from drivelet.dataset.clean import Cleaned, Rejection
 
@@ -40,7 +40,7 @@ class LabelErrorConfig:
         seed: decides which group is in which fold.
     """
 
-    folds: Folds = 5
+    folds: Count = 5
     min_rows: Count = 50
     max_share: Share = 0.25
     seed: Seed = 0
