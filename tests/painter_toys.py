@@ -33,7 +33,12 @@ def toy_scene(number: int) -> Scene:
         points = np.array([[x, y], [x - 8, y + 26], [x + 8, y + 26]])
         cv2.fillPoly(frame, [points], (255, 110, 10))
         objects.append(_object(10 + cone, "cone", "", [x - 8, y, x + 9, y + 27]))
-    record = {"id": f"toy-{number}", "objects": objects, "setting": {"light": "day", "weather": "clear"}}
+    record = {
+        "id": f"toy-{number}",
+        "size": [320, 192],
+        "objects": objects,
+        "setting": {"light": "day", "weather": "clear"},
+    }
     return Scene(frame=frame, record=record, part=number % 10)
 
 

@@ -11,17 +11,55 @@ from typing import Any, NoReturn
 import click
 
 from drivelet.core.errors import InputError
+from drivelet.core.places import check_once, check_place
+from drivelet.core.progress import visible
 
-PathArg = click.Path(path_type=Path)
+READ = frozenset((
+    "source", "sources", "path", "drives", "images", "gold", "check", "like", "world", "painter", "teacher", "teachers",
+    "student", "model", "models", "data", "library", "embedder", "scenes",
+))  # fmt: skip
+"""Parameters that name inputs."""
+ONCE = frozenset(("sources", "drives", "images", "models", "exports"))
+"""Parameters that may hold several values, none of them twice."""
+WRITTEN = frozenset(("out", "index"))
+"""Parameters that name outputs."""
+MOST = 1024
+"""Processes or threads; far more bring a machine down before they say so."""
 FULL = os.strerror(errno.ENOSPC)
 PATH_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class Examples(click.Command):
-    """A command whose help ends with an example line."""
+    """A command whose help ends with an example line, and which looks at where it will write before it starts."""
 
-    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, example: str = "", writes_file: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, epilog=f"Example: {example}" if example else None, **kwargs)
+        self.writes_file = writes_file
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Check what is given, then run."""
+        given = {name: value if isinstance(value, tuple) else (value,) for name, value in ctx.params.items()}
+        if empty := [name for name in READ & given.keys() if "" in given[name]]:
+            raise InputError(f"{ctx.command_path}: {empty[0]} is empty; name one, or leave it out")
+        for name in ONCE & given.keys():
+            check_once(map(str, given[name]))
+        inputs = [Path(each) for name in READ & given.keys() for each in given[name] if each is not None]
+        for place in [each for name in WRITTEN & given.keys() for each in given[name] if each is not None]:
+            check_place(place, inputs, is_file=self.writes_file)
+        return super().invoke(ctx)
+
+
+class Place(click.Path):
+    """A path that is given: an empty word would stand for the folder in which the command was called."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty path."""
+        if value in ("", b""):
+            self.fail("it is empty; give a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PathArg = Place(path_type=Path)
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -30,9 +68,9 @@ def app() -> None:
     """From raw driving logs to a small, measured, 4-bit vision-language model for driving questions."""
 
 
-def command(example: str, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
-    """Register a command with an example."""
-    return app.command(name, cls=Examples, example=example)
+def command(example: str, *, writes_file: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Register a command with an example; it writes a folder, or a file."""
+    return app.command(cls=Examples, example=example, writes_file=writes_file)
 
 
 OUT = click.option("--out", type=PathArg, required=True, help="Folder (or file) to write.")
@@ -45,7 +83,7 @@ EXECUTOR = click.option(
 )
 WORKERS = click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     default=1,
     show_default=True,
     help="Drives labelled, or models trained, at once.",
@@ -242,7 +280,7 @@ def mine(
 )
 @click.option("--recipe", default=None, metavar="NAME", help="Draw rare scenes of the world: night_red_occluded ...")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Blender processes.")
+@click.option("--workers", type=click.IntRange(1, MOST), default=1, show_default=True, help="Blender processes.")
 @click.option("--plan", is_flag=True, help="Only write the frames' scene records, to OUT/plan.jsonl.")
 @click.option("--coco", is_flag=True, help="Also write OUT/coco.json: boxes, categories and attributes.")
 @click.option("--overlay", is_flag=True, help="Also draw boxes, ids, distances and answers on copies of the frames.")
@@ -394,7 +432,7 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
     click.echo(named.quantise(model, data=data, library=library, bits=int(bits), group_size=int(group_size), out=out))
 
 
-@command("drivelet predict MODEL drive.mp4 --out preds.jsonl")
+@command("drivelet predict MODEL drive.mp4 --out preds.jsonl", writes_file=True)
 @click.argument("model")
 @click.argument("source", metavar="INPUT", type=PathArg)
 @click.option("--out", type=PathArg, required=True, help="JSON-lines file to write.")
@@ -403,7 +441,7 @@ def quantise(model: Path, data: Path, bits: str, group_size: str, library: Path 
 )
 @click.option("--tasks", "names", multiple=True, help="Ask only these fields or tasks.")
 @click.option("--blind", is_flag=True, help="Also answer grey images, into NAME.blind.jsonl.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 takes all.")
+@click.option("--threads", type=click.IntRange(0, MOST), default=0, help="CPU threads; 0 takes all.")
 @STRICT
 @DTYPE
 def predict(
@@ -523,7 +561,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"drivelet: {' '.join(message.split())}", err=True)
+    click.echo(f"drivelet: {visible(' '.join(message.split()))}", err=True)
     sys.exit(2)
 
 

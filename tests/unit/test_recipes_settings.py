@@ -50,7 +50,7 @@ def test_a_value_is_read_by_its_type(setting: str, key: str, value: Any) -> None
     assert type(after[key]) is type(value)
 
 
-@pytest.mark.parametrize("setting", ["steps=1.5", "steps=", "wet=maybe", "kind=cubic", "part.share=half", "part=1"])
+@pytest.mark.parametrize("setting", ["steps=1.5", "steps=", "wet=maybe", "part.share=half", "part=1"])
 def test_a_value_of_another_type_is_refused(setting: str) -> None:
     with pytest.raises(InputError, match=f"--set {setting}: no value of type"):
         apply_settings(Whole(), [setting])
@@ -71,3 +71,8 @@ def test_a_value_of_another_type_is_refused(setting: str) -> None:
 )
 def test_what_show_prints_can_be_set(config: Whole) -> None:
     assert apply_settings(Whole(), [f"{key}={value!r}" for key, value in flatten(config)]) == config
+
+
+def test_a_value_that_is_none_of_the_known_ones_is_told_them() -> None:
+    with pytest.raises(InputError, match="--set kind=cubic: must be 'linear' or 'nearest'"):
+        apply_settings(Whole(), ["kind=cubic"])

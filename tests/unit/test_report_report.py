@@ -13,9 +13,10 @@ from rich.console import Console
 
 from drivelet.core.errors import InputError
 from drivelet.report import plots, tables
+from drivelet.report.given import read_summary
 from drivelet.report.headline import headline
 from drivelet.report.html import report_folder, write_report
-from drivelet.report.sections import load_sections, read_summary, sections
+from drivelet.report.sections import load_sections, sections
 
 
 def row(name: str, score: float, **more) -> dict:
@@ -220,10 +221,10 @@ def test_order_of_sections():
 
 def test_wrong_folders(tmp_path: Path):
     with pytest.raises(InputError, match="no such file"):
-        read_summary(tmp_path)
+        read_summary(tmp_path / "summary.json")
     (tmp_path / "summary.json").write_text("[]")
-    with pytest.raises(InputError, match="no JSON object"):
-        read_summary(tmp_path)
+    with pytest.raises(InputError, match="must be an object"):
+        read_summary(tmp_path / "summary.json")
     (tmp_path / "extra.json").write_text("{")
     with pytest.raises(InputError, match=r"extra\.json: no JSON"):
         load_sections(tmp_path)

@@ -8,11 +8,13 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from drivelet.core.errors import InputError
+from drivelet.core.ranges import Amount, Count, Name, Positive, Several, Workers, ranged
 
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Asking:
     """How an endpoint is asked: all that changes its answers, and so enters their keys.
 
@@ -32,14 +34,14 @@ class Asking:
     """
 
     logprobs: bool = True
-    top_logprobs: int = 20
-    samples: int = 1
+    top_logprobs: Count = 20
+    samples: Several = 1
     choice_field: str = ""
-    max_tokens: int = 16
-    length_field: str = "max_tokens"
+    max_tokens: Several = 16
+    length_field: Name = "max_tokens"
     temperature: float | None = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    longest_side: int = 0
+    longest_side: Count = 0
     image_format: Literal["jpeg", "png"] = "jpeg"
 
 
@@ -60,6 +62,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Limits:
     """What asking may take; none of it changes an answer.
 
@@ -75,16 +78,16 @@ class Limits:
         workers: processes that share these limits evenly; set by the command.
     """
 
-    key_variable: str = "OPENAI_API_KEY"
-    requests_per_minute: float = 0.0
-    concurrent: int = 8
-    retries: int = 5
-    timeout_s: float = 120.0
-    price_in: float = 0.0
-    price_out: float = 0.0
-    max_cost: float = 0.0
+    key_variable: Name = "OPENAI_API_KEY"
+    requests_per_minute: Amount = 0.0
+    concurrent: Several = 8
+    retries: Count = 5
+    timeout_s: Positive = 120.0
+    price_in: Amount = 0.0
+    price_out: Amount = 0.0
+    max_cost: Amount = 0.0
     answers: str = ""
-    workers: int = 1
+    workers: Workers = 1
 
     def check(self) -> None:
         """Raise InputError where the limits contradict themselves."""

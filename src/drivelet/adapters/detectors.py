@@ -13,6 +13,7 @@ from drivelet.core.artifacts import Box, ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.finite import check_finite
 from drivelet.core.model_folder import check_folder, check_loaded, told
+from drivelet.core.ranges import Share, ranged
 
 QUERIES = {
     "a traffic light": "lamp",
@@ -26,6 +27,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class DetectorConfig:
     """Settings of an open-vocabulary detector.
 
@@ -36,8 +38,8 @@ class DetectorConfig:
     """
 
     queries: Mapping[str, str] = field(default_factory=lambda: dict(QUERIES))
-    threshold: float = 0.15
-    overlap: float = 0.5
+    threshold: Share = 0.15
+    overlap: Share = 0.5
 
 
 class OpenVocabularyDetector:

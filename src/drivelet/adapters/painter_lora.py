@@ -14,6 +14,7 @@ from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.finite import check_step
 from drivelet.core.model_folder import give_usual_mode
+from drivelet.core.ranges import Amount, Count, Positive, Seed, Several, Share, ranged
 from drivelet.core.rng import generator as numpy_generator
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class LoraConfig:
     """How a LoRA is trained on the denoiser of a text-to-image pipeline.
 
@@ -34,17 +36,17 @@ class LoraConfig:
         checkpoint_seconds: time between checkpoints.
     """
 
-    rank: int = 8
-    alpha: int = 16
-    steps: int = 200
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    drop_caption: float = 0.1
+    rank: Several = 8
+    alpha: Several = 16
+    steps: Count = 200
+    batch_size: Several = 16
+    learning_rate: Positive = 1e-3
+    drop_caption: Share = 0.1
     targets: tuple[str, ...] = ()
     convolutions: bool = False
-    guidance: float = 3.5
-    checkpoint_seconds: float = 60.0
-    seed: int = 0
+    guidance: Amount = 3.5
+    checkpoint_seconds: Amount = 60.0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)

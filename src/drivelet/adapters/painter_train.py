@@ -16,12 +16,14 @@ from drivelet.adapters.diffusers import save_pipeline
 from drivelet.adapters.painter_parts import FOLD, fold
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.finite import check_step
+from drivelet.core.ranges import Amount, Count, Positive, Seed, Several, Share, Signed, ranged
 from drivelet.core.rng import derive_seed
 
 Batch = tuple[list[ImageArray], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class PretrainConfig:
     """Optimiser of the painter's pretraining.
 
@@ -32,17 +34,17 @@ class PretrainConfig:
         noise_shift: mean of the noise level's logit.
     """
 
-    minutes: float = 60.0
-    batch_size: int = 16
-    learning_rate: float = 8e-4
-    warmup_steps: int = 200
-    cool: float = 0.35
-    ema: float = 0.995
-    drop_caption: float = 0.1
-    colour_weight: float = 8.0
-    noise_shift: float = 0.8
-    checkpoint_seconds: float = 120.0
-    seed: int = 0
+    minutes: Positive = 60.0
+    batch_size: Several = 16
+    learning_rate: Positive = 8e-4
+    warmup_steps: Count = 200
+    cool: Share = 0.35
+    ema: Share = 0.995
+    drop_caption: Share = 0.1
+    colour_weight: Amount = 8.0
+    noise_shift: Signed = 0.8
+    checkpoint_seconds: Amount = 120.0
+    seed: Seed = 0
 
 
 def pretrain(

@@ -20,7 +20,7 @@ def read_boxes(text: str, *, width: int, height: int) -> list[Box]:
     """
     try:
         listed: Any = json.loads(text) if text else []
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"boxes are no JSON ({error}); expected {FORMS}") from error
     if not isinstance(listed, list):
         raise ValueError(f"boxes {text!r} are no list; expected {FORMS}")

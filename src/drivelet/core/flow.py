@@ -105,10 +105,10 @@ def run(
     out = store / f"{name}-{described['key'][:12]}"
     with hold(store / LOCKS / out.name, what=str(out)):
         if _is_reusable(out):
-            say(f"[dim]{name}: done before[/dim]")
+            say(f"{name}: done before", style="dim")
             return out
         out.mkdir(parents=True, exist_ok=True)
-        say(f"[bold]{name}[/bold] ...")
+        say(f"{name} ...", style="bold")
         started = time.perf_counter()
         function(config, **inputs, **(context or {}), out=out)
         seconds = time.perf_counter() - started

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drivelet.core.artifacts import Field
 from drivelet.core.errors import InputError
+from drivelet.core.outside import check_file, short
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("path", "task", "label", "split", "group")
@@ -57,11 +58,12 @@ def read_manifest(path: Path, *, tasks: Mapping[str, Field], need_labels: bool =
         need_labels: False allows empty `task` and `label` (prediction).
 
     Raises:
-        InputError: missing file, wrong header, unknown task, label outside its set, missing image, or a group
-            that crosses splits.
+        InputError: missing file, wrong header, a cell that is too long, unknown task, label outside its set, missing
+            image, or a group that crosses splits.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such manifest; give a CSV with the columns {','.join(REQUIRED)}")
+    check_file(path, remedy=f"give a CSV with the columns {','.join(REQUIRED)}")
     try:
         rows = [_row(path, number, cells, tasks, need_labels) for number, cells in _lines(path)]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -78,7 +80,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
         missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
         if missing:
             raise InputError(f"{path}: header lacks {', '.join(missing)}; expected {','.join(REQUIRED)}")
-        yield from enumerate(reader, start=2)
+        for cells in reader:
+            yield reader.line_num, cells
 
 
 def _row(path: Path, number: int, cells: Mapping[str, str | None], tasks: Mapping[str, Field], strict: bool) -> Row:
@@ -92,12 +95,12 @@ def _row(path: Path, number: int, cells: Mapping[str, str | None], tasks: Mappin
     if not values["path"] or not _is_file(image):
         raise InputError(f"{where}: image {values['path'][:200] or '(empty)'} does not exist; correct `path`")
     if values["split"] not in SPLITS and (strict or values["split"]):
-        raise InputError(f"{where}: split {values['split']!r} is none of {', '.join(SPLITS)}")
+        raise InputError(f"{where}: split {short(values['split'])!r} is none of {', '.join(SPLITS)}")
     if values["task"] or strict:
         if values["task"] not in tasks:
-            raise InputError(f"{where}: task {values['task']!r} is none of {', '.join(tasks)}")
+            raise InputError(f"{where}: task {short(values['task'])!r} is none of {', '.join(tasks)}")
         if (values["label"] or strict) and not tasks[values["task"]].parse(values["label"]):
-            raise InputError(f"{where}: label {values['label']!r} is outside the set of {values['task']}")
+            raise InputError(f"{where}: label {short(values['label'])!r} is outside the set of {values['task']}")
     weight = _weight(values.pop("weight"), where)
     return Row(**{**values, "path": os.path.normpath(image.absolute())}, weight=weight)
 
@@ -115,7 +118,7 @@ def _weight(text: str, where: str) -> float:
     except ValueError:
         weight = -1.0
     if not 0 < weight <= 1:
-        raise InputError(f"{where}: weight {text!r} is no number in (0, 1]")
+        raise InputError(f"{where}: weight {short(text)!r} is no number in (0, 1]")
     return weight
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 T = TypeVar("T")
 
@@ -18,9 +19,19 @@ def draw_bars(*, wanted: bool) -> None:
     _bars["wanted"] = wanted
 
 
-def say(message: str) -> None:
-    """Print one line for the person at the keyboard, on standard error."""
-    console.print(message, soft_wrap=True)
+def say(message: str, *, style: str = "") -> None:
+    """Print one line for the person at the keyboard, on standard error.
+
+    Args:
+        message: shown as it is: what looks like markup in a file's name is a part of the name.
+        style: of the whole line, as rich names it (`yellow`, `dim`).
+    """
+    console.print(Text(visible(message), style=style), soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """Return a text whose control characters are spelt out: a name may hold some that would move the cursor."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
@@ -28,7 +39,7 @@ def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
     if not (_bars["wanted"] and sys.stderr.isatty()):
         yield from items
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         for item in items:

@@ -46,13 +46,17 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Lance dataset into memory.
 
     Raises:
-        InputError: there is no dataset at `path`.
+        InputError: there is no dataset at `path`, it is damaged, or lacks a column.
     """
     import lance
 
     if not has_table(path):
         raise InputError(f"{path}: no such table; run the command that writes it first")
-    return lance.dataset(str(path)).to_table(columns=list(columns) if columns else None)
+    try:
+        return lance.dataset(str(path)).to_table(columns=list(columns) if columns else None)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0][:200]
+        raise InputError(f"{path}: no readable table ({first}); run the command that writes it again") from error
 
 
 def read_rows(path: Path, *, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:

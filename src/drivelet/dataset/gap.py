@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from drivelet.core.errors import InputError
+from drivelet.core.ranges import Folds, Positive, Seed, ranged
 from drivelet.core.rng import derive_seed
 from drivelet.dataset.image_statistics import STATISTICS
 
@@ -29,6 +30,7 @@ class Domain:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class GapConfig:
     """Settings of `domain_gap`.
 
@@ -38,9 +40,9 @@ class GapConfig:
         seed: decides the folds, and the halves of the real images that the distances are compared with.
     """
 
-    folds: int = 5
-    strength: float = 0.05
-    seed: int = 0
+    folds: Folds = 5
+    strength: Positive = 0.05
+    seed: Seed = 0
 
 
 def domain_gap(config: GapConfig, *, real: Domain, synthetic: Domain) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from drivelet.core.artifacts import Field
 from drivelet.core.manifest import Row
 from drivelet.core.progress import say
+from drivelet.core.ranges import Count, Seed, Share, ranged
 from drivelet.core.rng import derive_seed
 from drivelet.dataset.clean import Cleaned, Rejection
 
@@ -27,6 +28,7 @@ STAGE = "label error"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class LabelErrorConfig:
     """Settings of `without_label_errors`.
 
@@ -38,10 +40,10 @@ class LabelErrorConfig:
         seed: decides which group is in which fold.
     """
 
-    folds: int = 5
-    min_rows: int = 50
-    max_share: float = 0.25
-    seed: int = 0
+    folds: Count = 5
+    min_rows: Count = 50
+    max_share: Share = 0.25
+    seed: Seed = 0
 
 
 def without_label_errors(

@@ -19,12 +19,14 @@ from PIL import Image
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
+from drivelet.core.ranges import Amount, Cosine, Count, Distance, Positive, ranged
 
 HASH_BITS = 64
 THUMBNAIL = 16
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class LookConfig:
     """Thresholds under which an image is unfit, and within which two images are the same picture.
 
@@ -42,17 +44,17 @@ class LookConfig:
         near_cosine: cosine of the embeddings, where images have them, from which on two are the same picture.
     """
 
-    min_side: int = 8
-    max_aspect: float = 8.0
-    min_bright: float = 24.0
-    max_dark: float = 225.0
-    min_contrast: float = 3.0
-    min_sharpness: float = 0.002
-    min_information: float = 1.0
-    near_distance: int = 6
-    near_mean: float = 6.0
-    near_peak: float = 32.0
-    near_cosine: float = 0.999
+    min_side: Count = 8
+    max_aspect: Positive = 8.0
+    min_bright: Amount = 24.0
+    max_dark: Amount = 225.0
+    min_contrast: Amount = 3.0
+    min_sharpness: Amount = 0.002
+    min_information: Amount = 1.0
+    near_distance: Distance = 6
+    near_mean: Amount = 6.0
+    near_peak: Amount = 32.0
+    near_cosine: Cosine = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, check_groups, write_manifest
 from drivelet.core.progress import track
+from drivelet.core.ranges import Seed, Several, Share, ranged
 from drivelet.core.tables import chunked
 from drivelet.dataset.balance import origin_counts, select, side_counts
 from drivelet.dataset.card import write_card
@@ -32,6 +33,7 @@ CHUNK = 32
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class MixConfig:
     """How the training set is mixed.
 
@@ -50,14 +52,14 @@ class MixConfig:
         label_errors: how hand-made labels are checked where a teacher is at hand.
     """
 
-    real_share: float | None = 0.5
-    shares: dict[str, float] = field(default_factory=dict)
-    max_images: int | None = None
+    real_share: Share | None = 0.5
+    shares: dict[str, Share] = field(default_factory=dict)
+    max_images: Several | None = None
     balance: bool = True
-    max_frames_per_video: int = 3000
-    val_share: float = 0.1
-    min_prob: float = 0.5
-    seed: int = 0
+    max_frames_per_video: Several = 3000
+    val_share: Share = 0.1
+    min_prob: Share = 0.5
+    seed: Seed = 0
     looks: LookConfig = field(default_factory=LookConfig)
     label_errors: LabelErrorConfig = field(default_factory=LabelErrorConfig)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivelet.core.errors import InputError
+from drivelet.core.ranges import Folds, Positive, Several, ranged
 
 Mix = Mapping[str, float]
 """Source -> its share; the shares sum to 1."""
@@ -16,6 +17,7 @@ Evaluate = Callable[[Mix, float], float]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class SearchConfig:
     """How far the search goes.
 
@@ -26,10 +28,10 @@ class SearchConfig:
         budget: most effort altogether, in full trainings.
     """
 
-    parts: int = 4
-    rungs: int = 2
-    halving: int = 3
-    budget: float = 12.0
+    parts: Several = 4
+    rungs: Several = 2
+    halving: Folds = 3
+    budget: Positive = 12.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """What `mix` can take in: manifests, render and paint folders, and labelled drives."""
 
-import json
 import os
 import re
 from collections import defaultdict
@@ -10,17 +9,19 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt
+
 from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.identity import drive_id, split_part
 from drivelet.core.manifest import Row, read_manifest
+from drivelet.core.outside import parse_as, read_lines
 from drivelet.dataset.clean import Rejection
 
 ReadFrames = Callable[[str, Sequence[int]], Iterable[tuple[int, ImageArray]]]
 """Reads frames of a video by ascending index, as (index, RGB image); damaged frames are left out."""
 
 SYNTHETIC = ("render", "paint")
-LABEL_KEYS = ("drive", "file", "frame", "task", "answer", "prob", "accepted", "reason")
 
 
 def side_of(origin: str) -> str:
@@ -129,17 +130,26 @@ def _refusal(record: Mapping[str, Any], fields: Mapping[str, Field], min_prob: f
     return "" if allowed & frozenset(fields[record["task"]].answers) else "no answer of the set"
 
 
+class _Label(BaseModel):
+    """What `mix` takes from a line of `labels.jsonl`; further keys are allowed."""
+
+    drive: str
+    file: str
+    frame: NonNegativeInt
+    task: str
+    answer: str
+    prob: FiniteFloat
+    accepted: bool
+    reason: str
+    review: str = ""
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                record = json.loads(line)
-                missing = [key for key in LABEL_KEYS if key not in record]
-            except (json.JSONDecodeError, TypeError):
-                record, missing = {}, ["valid JSON"]
-            if missing:
-                raise InputError(f"{path} line {number}: lacks {', '.join(missing)}; run `drivelet label` again")
-            yield record
+    remedy = "run `drivelet label` again"
+    for number, line in read_lines(path, remedy=remedy):
+        where = f"{path} line {number}"
+        parse_as(line, _Label, where=where, remedy=remedy)
+        yield parse_as(line, dict[str, Any], where=where, remedy=remedy)
 
 
 def _recording(labels: Path, file: str, known: str) -> str:

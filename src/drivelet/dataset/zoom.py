@@ -10,13 +10,16 @@ import numpy as np
 from drivelet.core import flow
 from drivelet.core.artifacts import Field, ImageArray
 from drivelet.core.boxes import FORMS, Box, inside, read_boxes
+from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest, write_manifest
 from drivelet.core.progress import say, track
+from drivelet.core.ranges import Count, Seed, Side, Span, ranged
 from drivelet.core.rng import generator
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class ZoomConfig:
     """What is zoomed and how.
 
@@ -28,10 +31,10 @@ class ZoomConfig:
     """
 
     fields: tuple[str, ...] = ("speed_limit.posted", "traffic_light.state")
-    copies: int = 2
-    side: int = 112
-    magnify: tuple[float, float] = (1.0, 3.2)
-    seed: int = 0
+    copies: Count = 2
+    side: Side = 112
+    magnify: Span = (1.0, 3.2)
+    seed: Seed = 0
 
 
 @flow.stage()
@@ -44,6 +47,8 @@ def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out
     Raises:
         InputError: the manifest or one of its images cannot be read.
     """
+    if strange := sorted({*config.fields} - fields.keys()):
+        raise InputError(f"zoom.fields: {strange[0]!r} is none of {', '.join(fields)}")
     rows = read_manifest(manifest, tasks=fields)
     chosen = [row for row in rows if row.task in config.fields and _shows_one(row, fields[row.task])]
     unread = [row.path for row in rows if _boxes(row) is None]

@@ -21,6 +21,7 @@ from drivelet.core.finite import check_finite, check_step
 from drivelet.core.images import read_image
 from drivelet.core.model_folder import give_usual_mode
 from drivelet.core.progress import say
+from drivelet.core.ranges import Amount, Count, Positive, Seed, Several, Share, ranged
 from drivelet.core.rng import generator
 from drivelet.distil.views import (
     CELL_HEADS,
@@ -51,6 +52,7 @@ PAD_MULTIPLE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class PretrainConfig:
     """How long and how to pretrain; over the last `decay_share` of the steps `dense_weight` and the rate fade to 0.
 
@@ -65,21 +67,21 @@ class PretrainConfig:
         grid: columns and rows of cells (28 px) of a whole frame, as the model's image processor makes them.
     """
 
-    steps: int = 4000
-    vision_steps: int = 1000
-    vision_share: float = 0.2
-    batch_size: int = 16
-    questions: int = 4
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: int = 100
-    decay_share: float = 0.3
-    dense_weight: float = 0.5
-    zoom_share: float = 0.5
+    steps: Count = 4000
+    vision_steps: Count = 1000
+    vision_share: Share = 0.2
+    batch_size: Several = 16
+    questions: Several = 4
+    learning_rate: Positive = 2e-3
+    weight_decay: Amount = 0.05
+    warmup: Count = 100
+    decay_share: Share = 0.3
+    dense_weight: Amount = 0.5
+    zoom_share: Share = 0.5
     sign_styles: tuple[str, ...] = ("ring", "plate")
-    grid: tuple[int, int] = FULL_GRID
-    checkpoint_every: int = 100
-    seed: int = 0
+    grid: tuple[Several, Several] = FULL_GRID
+    checkpoint_every: Several = 100
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.flow import digest_file, digest_of, digest_text, write_json
 from drivelet.core.images import read_image
 from drivelet.core.progress import track
+from drivelet.core.ranges import Several, Temperatures, ranged
 from drivelet.core.tables import append_table, chunked, has_table, read_rows
 from drivelet.vlm.answers import TrainingBranch, training_branch
 from drivelet.vlm.batch import head, hidden_states, pack
@@ -26,12 +27,13 @@ TEMPERATURES = "temperatures.json"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class SoftLabelConfig:
     """What is kept of the teacher: `top_k` raw logits an answer token, and their logsumexp at each temperature."""
 
-    top_k: int = 32
-    temperatures: tuple[float, ...] = (1.0, 2.0)
-    images_per_chunk: int = 32
+    top_k: Several = 32
+    temperatures: Temperatures = (1.0, 2.0)
+    images_per_chunk: Several = 32
 
 
 @dataclass(frozen=True, kw_only=True)

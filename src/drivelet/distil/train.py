@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from drivelet.core.finite import check_finite, check_step
 from drivelet.core.flow import read_json, write_json
 from drivelet.core.images import image_size, read_image
 from drivelet.core.progress import track
+from drivelet.core.ranges import Amount, Count, Positive, Seed, Several, Share, ranged
 from drivelet.core.rng import derive_seed, generator
 from drivelet.core.tables import read_rows
 from drivelet.distil.loss import answer_set_kl, hybrid_loss, top_k_tail_kl
@@ -31,6 +32,7 @@ PAD_MULTIPLE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class DistilConfig:
     """How to train the student.
 
@@ -44,18 +46,18 @@ class DistilConfig:
         augment: exposure, noise, JPEG and placement vary on the student's side; the labels do not change.
     """
 
-    alpha: float = 0.7
-    temperature: float = 2.0
-    soft_target: str = "answers"
-    steps: int = 300
-    epochs: float = 0.0
-    images_per_step: int = 8
-    learning_rate: float = 2e-3
-    warmup: int = 20
+    alpha: Share = 0.7
+    temperature: Positive = 2.0
+    soft_target: Literal["answers", "tokens"] = "answers"
+    steps: Count = 300
+    epochs: Amount = 0.0
+    images_per_step: Several = 8
+    learning_rate: Positive = 2e-3
+    warmup: Count = 20
     augment: bool = True
     lora: LoraSettings = field(default_factory=LoraSettings)
-    checkpoint_every: int = 50
-    seed: int = 0
+    checkpoint_every: Several = 50
+    seed: Seed = 0
 
 
 @flow.stage()

@@ -6,10 +6,13 @@ from math import nan
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from drivelet.core.ranges import Amount, Cosine, Positive, ranged
+
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class ClockConfig:
     """Settings of `estimate_offset`.
 
@@ -27,16 +30,16 @@ class ClockConfig:
         max_drift_s: so does an offset that changes by more than this between the halves of the drive.
     """
 
-    step_s: float = 0.02
-    slow_s: float = 10.0
-    fast_s: float = 0.15
-    max_gap_s: float = 0.5
-    turning_radps: float = 0.02
-    min_turning_s: float = 1.5
-    min_correlation: float = 0.5
-    min_lead: float = 0.1
-    apart_s: float = 0.3
-    max_drift_s: float = 0.1
+    step_s: Positive = 0.02
+    slow_s: Positive = 10.0
+    fast_s: Positive = 0.15
+    max_gap_s: Positive = 0.5
+    turning_radps: Amount = 0.02
+    min_turning_s: Amount = 1.5
+    min_correlation: Cosine = 0.5
+    min_lead: Amount = 0.1
+    apart_s: Amount = 0.3
+    max_drift_s: Amount = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drivelet.core.artifacts import EgoMotion, EgoStep
+from drivelet.core.ranges import Amount, Positive, Share, Signed, ranged
 from drivelet.drives.clock import ClockOffset
 from drivelet.drives.image_motion import ImageMotion
 
@@ -18,6 +19,7 @@ Channel = tuple[ArrayLike, ArrayLike]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class EgoConfig:
     """Settings of `ego_motion`.
 
@@ -33,16 +35,16 @@ class EgoConfig:
         min_bias_s: the gyro's bias is measured where the car stands for at least so many seconds.
     """
 
-    stop_mps: float = 0.3
-    go_mps: float = 0.6
-    stop_flow_px: float = 0.17
-    go_flow_px: float = 0.25
-    flow_window_s: float = 0.5
-    min_stand_s: float = 0.6
-    max_gap_s: float = 0.5
-    min_quality: float = 0.3
-    camera_ahead_m: float = 0.0
-    min_bias_s: float = 1.0
+    stop_mps: Amount = 0.3
+    go_mps: Amount = 0.6
+    stop_flow_px: Amount = 0.17
+    go_flow_px: Amount = 0.25
+    flow_window_s: Amount = 0.5
+    min_stand_s: Amount = 0.6
+    max_gap_s: Positive = 0.5
+    min_quality: Share = 0.3
+    camera_ahead_m: Signed = 0.0
+    min_bias_s: Amount = 1.0
 
 
 def ego_motion(

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivelet.core.artifacts import ImageArray
+from drivelet.core.ranges import Positive, Several, Share, ranged
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class MotionConfig:
     """Settings of `image_motion`; pixels are those of the small image.
 
@@ -28,13 +30,13 @@ class MotionConfig:
         still_px: a point that moved less stands.
     """
 
-    corners: int = 80
-    spacing: float = 0.03
-    window_px: int = 13
-    round_trip_px: float = 0.4
-    fit_px: float = 0.6
-    error_px: float = 0.2
-    still_px: float = 0.25
+    corners: Several = 80
+    spacing: Share = 0.03
+    window_px: Several = 13
+    round_trip_px: Positive = 0.4
+    fit_px: Positive = 0.6
+    error_px: Positive = 0.2
+    still_px: Positive = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, NonNegativeInt
 
 from drivelet.core import flow
 from drivelet.core.artifacts import EgoMotion, EgoStep, Frame
 from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json, write_json
 from drivelet.core.identity import drive_id
+from drivelet.core.outside import read_as
 from drivelet.core.progress import say, track
+from drivelet.core.ranges import Positive, ranged
 from drivelet.core.tables import append_table, chunked, write_table
 from drivelet.drives.clock import ClockConfig
 from drivelet.drives.discover import survey
@@ -37,6 +40,7 @@ CHUNK = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class IngestConfig:
     """Settings of `ingest`.
 
@@ -52,11 +56,11 @@ class IngestConfig:
         ego: how the car's motion is told.
     """
 
-    image_fps: float = DEFAULT_IMAGE_FPS
-    video_fps: float | None = None
+    image_fps: Positive = DEFAULT_IMAGE_FPS
+    video_fps: Positive | None = None
     camera: str = ""
     alignment: Literal["linear", "nearest"] = "linear"
-    max_gap_s: float = 0.5
+    max_gap_s: Positive = 0.5
     clock: ClockConfig = default(default_factory=ClockConfig)
     ego: EgoConfig = default(default_factory=EgoConfig)
 
@@ -109,7 +113,7 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     if len(refused) == len(drives):
         raise next(iter(refused.values()))
     for name, error in refused.items():
-        say(f"[yellow]{_plain(name)} is left out: {_plain(str(error))}[/yellow]")
+        say(f"{name} is left out: {error}", style="yellow")
     if refused:
         write_json(out / "refused.json", {name: str(error) for name, error in refused.items()})
     _say_not_read(found.not_read)
@@ -123,7 +127,7 @@ def _say_not_read(counts: Mapping[str, int]) -> None:
         kinds = _few([f"{count} {what}" for what, count in sorted(counts.items(), key=lambda kind: -kind[1])], most=8)
         total = sum(counts.values())
         what = "file or folder" if total == 1 else "files or folders"
-        say(f"[yellow]{total} {what} not read: {_plain(kinds)}[/yellow]")
+        say(f"{total} {what} not read: {kinds}", style="yellow")
 
 
 def _say_assumed(folders: Sequence[Path]) -> None:
@@ -134,23 +138,35 @@ def _say_assumed(folders: Sequence[Path]) -> None:
         for sentence in summary["assumed"]:
             drives_of.setdefault(sentence, []).append(summary["drive"])
     if drives_of:
-        parts = (f"{what} ({_few(names)})" for what, names in drives_of.items())
-        say(f"assumed: {_plain('; '.join(parts))}")
+        say(f"assumed: {'; '.join(f'{what} ({_few(names)})' for what, names in drives_of.items())}")
 
 
 def _few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join([*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])])
 
 
+class _Described(BaseModel):
+    """What later commands take from `drive.json`; there is more in it."""
+
+    drive: str
+    file: str
+    width: NonNegativeInt
+    height: NonNegativeInt
+    pictures: bool = True
+    focal_px: float | None = None
+
+
 def ingested(folder: Path) -> list[Path]:
     """Return the ingested drives at or directly beneath a folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or what describes one is damaged.
     """
     folders = [folder] if (folder / "drive.json").is_file() else sorted(p.parent for p in folder.glob("*/drive.json"))
     if not folders:
         raise InputError(f"{folder}: no ingested drive (drive.json); run `drivelet ingest PATH --out {folder}` first")
+    for each in folders:
+        read_as(each / "drive.json", _Described, remedy="ingest the drive again")
     return folders
 
 
@@ -172,9 +188,9 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
     summary["assumed"] = [*recording.assumed, *motion.assumed]
     write_json(out / "drive.json", summary)
     for line in losses(summary):
-        say(f"[yellow]{_plain(drive.name)}: {_plain(line)}[/yellow]")
+        say(f"{drive.name}: {line}", style="yellow")
     if alarm := summary["clock"]["alarm"]:
-        say(f"{_plain(drive.name)}: sensors stay on their own clock: {_plain(alarm)}")
+        say(f"{drive.name}: sensors stay on their own clock: {alarm}")
     return out
 
 
@@ -314,8 +330,3 @@ def losses(summary: Mapping[str, Any]) -> list[str]:
     dropped: Sequence[Mapping[str, Any]] = summary["dropped"]
     lines += [f"{d['channel']} ({d['source']}) is left out: {d['reason']}" for d in dropped if not d["spare"]]
     return lines
-
-
-def _plain(text: str) -> str:
-    """Brackets in names are no markup."""
-    return text.replace("[", r"\[")

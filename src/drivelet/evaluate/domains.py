@@ -6,6 +6,7 @@ from typing import Any
 
 from drivelet.core.artifacts import Task
 from drivelet.core.manifest import Row
+from drivelet.core.ranges import Share, ranged
 from drivelet.core.stats import percentile_interval
 from drivelet.evaluate.predictions import Prediction, labelled, match
 from drivelet.evaluate.scores import Sampled, sample_scores
@@ -14,14 +15,15 @@ DOMAIN_GAP = "domain_gap"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class AlarmConfig:
     """When a gap is an alarm: `good` on the synthetic test at least, and worse on the real one by more than `margin`.
 
     The margin must lie below the interval of the gap.
     """
 
-    good: float = 0.7
-    margin: float = 0.1
+    good: Share = 0.7
+    margin: Share = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

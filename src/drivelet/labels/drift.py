@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from drivelet.core.artifacts import UNKNOWN, Field
+from drivelet.core.ranges import Amount, Share, ranged
 from drivelet.labels import hmm
 from drivelet.labels.calibrate import Floats
 from drivelet.labels.phases import chain_of
@@ -16,6 +17,7 @@ Fault = Literal["", "window", "imu", "labelers"]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class DriftConfig:
     """When to raise the alarm.
 
@@ -24,8 +26,8 @@ class DriftConfig:
         margin: a link is at fault where the votes are likelier without it by more than this, in nats a frame.
     """
 
-    most: float = 0.25
-    margin: float = 0.02
+    most: Share = 0.25
+    margin: Amount = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from drivelet.core.artifacts import Field, Vote
+from drivelet.core.ranges import Share, ranged
 from drivelet.labels.calibrate import ENOUGH, Calibration, CalibrationMap, Floats, as_distribution, vector
 from drivelet.labels.dawid_skene import NO_VOTE, fit, patterns
 
@@ -18,6 +19,7 @@ PRIOR_ROWS = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class FuseConfig:
     """Settings of `fuse`.
 
@@ -31,8 +33,8 @@ class FuseConfig:
     """
 
     method: Literal["confusion", "pool", "dawid_skene"] = "confusion"
-    family_discount: float = 1.0
-    prior_floor: float = 0.01
+    family_discount: Share = 1.0
+    prior_floor: Share = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)

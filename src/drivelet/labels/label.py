@@ -15,6 +15,7 @@ from drivelet.core.ego import thin
 from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json, write_json
 from drivelet.core.ports import Detector, Labeler
+from drivelet.core.ranges import Positive, Several, ranged
 from drivelet.core.tables import read_rows
 from drivelet.labels.calibrate import Calibration
 from drivelet.labels.collect import ReadFrames, collect
@@ -33,6 +34,7 @@ STANDING_MPS = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class LabelConfig:
     """Settings of `label_drive`.
 
@@ -46,9 +48,9 @@ class LabelConfig:
         ledger: what an accepted label must pass.
     """
 
-    hz: float = 5.0
+    hz: Positive = 5.0
     smooth: SmoothConfig = default(default_factory=SmoothConfig)
-    chunk: int = 50
+    chunk: Several = 50
     fuse: FuseConfig = default(default_factory=FuseConfig)
     spatial: SpatialConfig = default(default_factory=SpatialConfig)
     drift: DriftConfig = default(default_factory=DriftConfig)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from drivelet.core.artifacts import UNKNOWN, PseudoLabel
+from drivelet.core.ranges import Share, ranged
 
 NO_VOTES = "no_votes"
 DISAGREE = "labelers_disagree"
@@ -18,6 +19,7 @@ REASONS = (NO_VOTES, DISAGREE, UNSTABLE, LOW, "moves_while_standing", "does_not_
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class LedgerConfig:
     """What a pseudo-label must pass.
 
@@ -27,9 +29,9 @@ class LedgerConfig:
         min_stability: least share of the window's frames that give the same answer by themselves.
     """
 
-    min_prob: float = 0.7
-    max_dissent: float = 0.8
-    min_stability: float = 0.6
+    min_prob: Share = 0.7
+    max_dissent: Share = 0.8
+    min_stability: Share = 0.6
 
 
 def judge(

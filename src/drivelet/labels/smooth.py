@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 
 from drivelet.core.artifacts import UNKNOWN, Field
+from drivelet.core.ranges import Amount, ranged
 from drivelet.labels import hmm
 from drivelet.labels.calibrate import Floats
 from drivelet.labels.phases import chain_of
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class SmoothConfig:
     """Settings of `smooth_field`.
 
@@ -25,8 +27,8 @@ class SmoothConfig:
     """
 
     method: Literal["none", "window", "hmm"] = "hmm"
-    window_s: float = 1.5
-    independent_s: float = 0.5
+    window_s: Amount = 1.5
+    independent_s: Amount = 0.5
     online: bool = False
     motion: bool = True
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from drivelet.core.artifacts import Box, EgoMotion
 from drivelet.core.boxes import iou
 from drivelet.core.geometry import Triangulation, ground_distance, intrinsics, triangulate
+from drivelet.core.ranges import Amount, Positive, Several, Share, ranged
 from drivelet.labels.tracks import Edges, Sighting, Track, TrackConfig, associate
 
 MOVES, NO_POINT, WRONG_SIZE = "moves_while_standing", "does_not_triangulate", "wrong_size_for_distance"
@@ -34,6 +35,7 @@ ON_GROUND = ("cone",)
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class SpatialConfig:
     """What a box must pass.
 
@@ -54,18 +56,18 @@ class SpatialConfig:
     """
 
     track: TrackConfig = field(default_factory=TrackConfig)
-    standing_iou: float = 0.3
-    standing_slack: float = 0.008
-    moved_share: float = 0.34
-    window_s: float = 2.0
-    min_views: int = 4
-    min_baseline_m: float = 1.0
-    min_parallax_rad: float = 0.02
-    max_residual: float = 0.015
-    size_factor: float = 2.0
-    camera_height_m: float = 1.4
-    horizon: float = 0.5
-    min_below: float = 0.05
+    standing_iou: Share = 0.3
+    standing_slack: Amount = 0.008
+    moved_share: Share = 0.34
+    window_s: Positive = 2.0
+    min_views: Several = 4
+    min_baseline_m: Amount = 1.0
+    min_parallax_rad: Amount = 0.02
+    max_residual: Amount = 0.015
+    size_factor: Positive = 2.0
+    camera_height_m: Positive = 1.4
+    horizon: Share = 0.5
+    min_below: Amount = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,14 @@ from scipy.optimize import linear_sum_assignment
 from drivelet.core.artifacts import Box, EgoMotion
 from drivelet.core.boxes import iou_matrix
 from drivelet.core.geometry import intrinsics, rotation_homography, warp_box
+from drivelet.core.ranges import Amount, Count, Share, ranged
 
 Floats = NDArray[np.float64]
 Edges = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class TrackConfig:
     """Settings of `associate`.
 
@@ -29,11 +31,11 @@ class TrackConfig:
         max_missed: frames that an object may be missed in a row.
     """
 
-    margin: float = 0.7
-    margin_standing: float = 0.2
-    slack: float = 0.006
-    min_iou: float = 0.1
-    max_missed: int = 2
+    margin: Amount = 0.7
+    margin_standing: Amount = 0.2
+    slack: Amount = 0.006
+    min_iou: Share = 0.1
+    max_missed: Count = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.flow import digest_text, identify
 from drivelet.core.ports import Embedder
 from drivelet.core.progress import say, track
+from drivelet.core.ranges import Count, Several, ranged
 from drivelet.core.tables import append_table, chunked, has_table
 
 ReadFrames = Callable[[str, Sequence[int]], Iterable[tuple[int, ImageArray]]]
@@ -25,6 +26,7 @@ COLUMN = "vector"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class EmbedConfig:
     """Settings of `embed_frames`.
 
@@ -34,9 +36,9 @@ class EmbedConfig:
         pq_from: rows from which on its vectors are product-quantised (Jegou et al. 2011): slow to build, small.
     """
 
-    chunk: int = 64
-    index_from: int = 20_000
-    pq_from: int = 1_000_000
+    chunk: Several = 64
+    index_from: Count = 20_000
+    pq_from: Count = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
+from drivelet.core.ranges import Amount, ranged
 from drivelet.mining.evidence import Evidence
 
 Floats = NDArray[np.float64]
@@ -15,6 +16,7 @@ LOG2 = float(np.log(2.0))
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class HardConfig:
     """Weights of the four signs of a hard case; their sum is the largest score.
 
@@ -25,10 +27,10 @@ class HardConfig:
         rejection: 1 where the ledger rejected the label.
     """
 
-    disagreement: float = 0.4
-    doubt: float = 0.3
-    wavering: float = 0.2
-    rejection: float = 0.1
+    disagreement: Amount = 0.4
+    doubt: Amount = 0.3
+    wavering: Amount = 0.2
+    rejection: Amount = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivelet.core.artifacts import Frame
+from drivelet.core.ranges import Positive, Seed, Several, Share, ranged
 from drivelet.core.rng import generator
 from drivelet.mining.cover import LazyGreedy, Objective
 
@@ -18,6 +19,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class SelectConfig:
     """Settings of `select`.
 
@@ -31,13 +33,13 @@ class SelectConfig:
         seed: of that draw.
     """
 
-    value_share: float = 0.5
-    rare_share: float = 0.5
-    per_scene: int = 2
-    scene_s: float = 10.0
-    per_drive: int | None = None
-    clients: int = 1024
-    seed: int = 0
+    value_share: Share = 0.5
+    rare_share: Share = 0.5
+    per_scene: Several = 2
+    scene_s: Positive = 10.0
+    per_drive: Several | None = None
+    clients: Several = 1024
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)

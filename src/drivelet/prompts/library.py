@@ -5,14 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel
+from pydantic import Field as Length
 
 from drivelet.core.artifacts import Field, Prompt, Question
 from drivelet.core.errors import InputError
+from drivelet.core.outside import read_as, short
 
 FILE = "prompts.json"
 SENSOR = "{sensor}"
 QUESTION = "{question}"
 LISTABLE = 12
+LONGEST = 4000
+"""Characters of an instruction; a model reads it for every picture."""
 OPTIONS = ("none", "listed", "reversed")
 
 CONTEXTS: Mapping[str, str] = {
@@ -119,6 +126,17 @@ def save_library(folder: Path, entries: Sequence[Prompt]) -> Path:
     return partial.replace(folder / FILE)
 
 
+class _Entry(BaseModel):
+    field: str
+    text: Annotated[str, Length(max_length=LONGEST)]
+    triggers: tuple[str, ...]
+    parent: str = ""
+
+
+class _Library(BaseModel):
+    entries: Annotated[list[_Entry], Length(min_length=1)]
+
+
 def load_library(folder: Path, fields: Mapping[str, Field]) -> list[Prompt]:
     """Read a library from `prompts.json` or the folder that holds it; edited texts get new versions.
 
@@ -126,29 +144,25 @@ def load_library(folder: Path, fields: Mapping[str, Field]) -> list[Prompt]:
         InputError: no such file, no valid JSON, an unknown field or trigger, or an empty text.
     """
     path = folder / FILE if folder.is_dir() else folder
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no prompt library; `drivelet prompts optimise` writes one")
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))["entries"]
-        entries = [
-            Prompt(field=r["field"], text=r["text"], triggers=tuple(r["triggers"]), parent=r.get("parent", ""))
-            for r in records
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no valid prompt library ({error!r}); write it again or correct the entry") from error
-    for entry in entries:
-        _check(entry, path, fields)
-    return [sealed(entry) for entry in entries]
+    found: _Library = read_as(path, _Library, remedy="correct the entry, or write it again with `prompts optimise`")
+    for number, entry in enumerate(found.entries):
+        _check(entry, f"{path}: entries.{number}", fields)
+    return [
+        sealed(Prompt(field=entry.field, text=entry.text, triggers=entry.triggers, parent=entry.parent))
+        for entry in found.entries
+    ]
 
 
-def _check(entry: Prompt, path: Path, fields: Mapping[str, Field]) -> None:
+def _check(entry: _Entry, where: str, fields: Mapping[str, Field]) -> None:
     if entry.field not in fields:
-        raise InputError(f"{path}: field {entry.field!r} is none of {', '.join(fields)}")
+        raise InputError(f"{where}: field {short(entry.field)} is none of {', '.join(fields)}")
     unknown = [name for name in entry.triggers if name not in CONTEXTS]
     if unknown:
-        raise InputError(f"{path}: trigger {unknown[0]!r} is none of {', '.join(CONTEXTS)}")
+        raise InputError(f"{where}: trigger {short(unknown[0])} is none of {', '.join(CONTEXTS)}")
     if not entry.text.strip():
-        raise InputError(f"{path}: an entry of {entry.field} has no text")
+        raise InputError(f"{where}: an entry of {entry.field} has no text; remove the entry or give it one")
 
 
 def base_entries(entries: Iterable[Prompt], fields: Mapping[str, Field]) -> dict[str, Prompt]:

@@ -6,11 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, FiniteFloat
 
 from drivelet.core.artifacts import UNKNOWN, Field, Prompt
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row
+from drivelet.core.outside import read_as, short
+from drivelet.core.ranges import Several, Share, ranged
 from drivelet.prompts.library import base_entries, load_library, render_question
 
 FILE = "router.json"
@@ -29,6 +33,7 @@ AllSignals = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class RouterConfig:
     """When a field may be left out.
 
@@ -39,10 +44,10 @@ class RouterConfig:
         min_saving: least share of the train frames that must be left out for the rule to be worth its risk.
     """
 
-    min_recall: float = 0.99
-    min_present: int = 50
-    min_source: int = 20
-    min_saving: float = 0.05
+    min_recall: Share = 0.99
+    min_present: Several = 50
+    min_source: Several = 20
+    min_saving: Share = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ class PresenceRule:
     """A field is left out of frames whose `signal` lies below `threshold`."""
 
     signal: str
-    threshold: float
+    threshold: FiniteFloat
 
 
 class SignalRouter:
@@ -222,6 +227,11 @@ def save_router(folder: Path, router: SignalRouter) -> Path:
     return folder / FILE
 
 
+class _File(BaseModel):
+    rules: dict[str, PresenceRule]
+    elements: dict[str, tuple[str, Literal["below", "above"], FiniteFloat]]
+
+
 def load_router(folder: Path, fields: Mapping[str, Field]) -> SignalRouter:
     """Read the router of a prompts folder; without `router.json` every field is always asked.
 
@@ -230,12 +240,10 @@ def load_router(folder: Path, fields: Mapping[str, Field]) -> SignalRouter:
     """
     prompts = load_library(folder, fields)
     path = folder / FILE if folder.is_dir() else folder.with_name(FILE)
-    if not path.is_file():
+    if not (path.exists() or path.is_symlink()):
         return SignalRouter(prompts, fields=fields)
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        rules = {name: PresenceRule(**rule) for name, rule in body["rules"].items()}
-        elements = {name: (str(s), str(side), float(at)) for name, (s, side, at) in body["elements"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: no valid router ({error!r}); run `drivelet prompts optimise` again") from error
-    return SignalRouter(prompts, fields=fields, rules=rules, elements=elements)
+    found: _File = read_as(path, _File, remedy="run `drivelet prompts optimise` again")
+    strange = [*(found.rules.keys() - fields.keys()), *(found.elements.keys() - ELEMENTS.keys())]
+    if strange:
+        raise InputError(f"{path}: {short(strange[0])} is no field and no element; run `prompts optimise` again")
+    return SignalRouter(prompts, fields=fields, rules=found.rules, elements=found.elements)

@@ -8,6 +8,7 @@ from typing import Any
 
 from drivelet.core.artifacts import Field, Prompt
 from drivelet.core.manifest import Row
+from drivelet.core.ranges import Count, Seed, Several, Share, ranged
 from drivelet.core.rng import derive_seed
 from drivelet.core.stats import mcnemar
 from drivelet.prompts.ask import Asker, Request
@@ -17,6 +18,7 @@ from drivelet.prompts.router import AllSignals, RouterConfig, SignalRouter
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class OptimiseConfig:
     """How prompts are searched.
 
@@ -33,15 +35,15 @@ class OptimiseConfig:
         router: when a field may be left out.
     """
 
-    rounds: int = 3
-    candidates_per_field: int = 8
-    train_rows: int = 64
-    val_rows: int | None = None
-    budget_calls: int = 20_000
-    patience: int = 2
-    alpha: float = 0.05
-    min_rows: int = 10
-    seed: int = 0
+    rounds: Count = 3
+    candidates_per_field: Several = 8
+    train_rows: Several = 64
+    val_rows: Several | None = None
+    budget_calls: Count = 20_000
+    patience: Several = 2
+    alpha: Share = 0.05
+    min_rows: Count = 10
+    seed: Seed = 0
     router: RouterConfig = field(default_factory=RouterConfig)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from torch import nn
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.progress import track
+from drivelet.core.ranges import Bits, Several, Share, ranged
 from drivelet.quantise.answers import Batch, answer_log_probs, compare
 from drivelet.quantise.awq import RoundedGroup, quantise_groups
 from drivelet.quantise.calibrate import Calibration, calibrate
@@ -27,6 +28,7 @@ REPORT = "awq.json"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class AwqConfig:
     """How a model is quantised.
 
@@ -41,14 +43,14 @@ class AwqConfig:
         answer_share: weight of the positions that predict answers among all calibration tokens.
     """
 
-    bits: int = 4
-    group_size: int = 64
+    bits: Bits = 4
+    group_size: Several = 64
     symmetric: bool = True
-    grid: int = 20
+    grid: Several = 20
     clip: bool = True
-    method: str = "awq"
-    search_tokens: int = 1024
-    answer_share: float = 0.5
+    method: Literal["awq", "rtn"] = "awq"
+    search_tokens: Several = 1024
+    answer_share: Share = 0.5
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

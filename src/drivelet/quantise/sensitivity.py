@@ -8,6 +8,7 @@ from torch import nn
 
 from drivelet.core.errors import InputError
 from drivelet.core.progress import track
+from drivelet.core.ranges import Bits, Several, ranged
 from drivelet.quantise.answers import Batch, answer_log_probs, divergence
 from drivelet.quantise.awq import swapped_weights
 from drivelet.quantise.decoder import GROUP_NAMES, FusedGroup, check_sizes, find_groups
@@ -15,11 +16,12 @@ from drivelet.quantise.rounding import Rounding, fake_quantise
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class SensitivityConfig:
     """What is audited: the widths, and whether decoder layers are rounded one by one or all together."""
 
-    bits: tuple[int, ...] = (8, 4, 3)
-    group_size: int = 64
+    bits: tuple[Bits, ...] = (8, 4, 3)
+    group_size: Several = 64
     symmetric: bool = True
     per_layer: bool = False
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from drivelet.core.ranges import Count, Name, Seed, Several, ranged
 from drivelet.dataset.mix import MixConfig
 from drivelet.dataset.zoom import ZoomConfig
 from drivelet.distil.soft_labels import SoftLabelConfig
@@ -19,6 +20,7 @@ from drivelet.synth.render import RenderConfig
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class LoopConfig:
     """Everything that `drivelet run` does, in its order.
 
@@ -35,17 +37,17 @@ class LoopConfig:
         domain_gap: how real and rendered images are compared; not done without `--images`.
     """
 
-    name: str
-    seed: int = 0
-    teacher: str
-    student: str
-    painter: str
+    name: Name
+    seed: Seed = 0
+    teacher: Name
+    student: Name
+    painter: Name
     world: RenderConfig
     test: RenderConfig
     drives: DriveConfig
     ingest: IngestConfig = field(default_factory=IngestConfig)
     adapt: DistilConfig = field(default_factory=DistilConfig)
-    gold_rows: int = 40
+    gold_rows: Count = 40
     label: LabelConfig = field(default_factory=LabelConfig)
     paint: PaintConfig = field(default_factory=PaintConfig)
     check_labels: bool = False
@@ -57,6 +59,6 @@ class LoopConfig:
     data: DistilConfig = field(default_factory=lambda: DistilConfig(alpha=0.0))
     distil: DistilConfig = field(default_factory=DistilConfig)
     awq: AwqConfig = field(default_factory=AwqConfig)
-    calibration_images: int = 64
+    calibration_images: Several = 64
     predict: PredictConfig = field(default_factory=PredictConfig)
     domain_gap: DomainGapConfig = field(default_factory=DomainGapConfig)

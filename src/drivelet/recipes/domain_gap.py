@@ -14,6 +14,7 @@ from drivelet.core.flow import write_json
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.progress import track
+from drivelet.core.ranges import Seed, Several, ranged
 from drivelet.core.tables import chunked
 from drivelet.dataset.gap import Domain, GapConfig, domain_gap
 from drivelet.dataset.image_statistics import image_statistics
@@ -25,13 +26,14 @@ CHUNK = 32
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class DomainGapConfig:
     """How the gap is measured: `images` of each domain at most, the classifier, and when it is an alarm."""
 
-    images: int = 400
+    images: Several = 400
     gap: GapConfig = field(default_factory=GapConfig)
     alarm: AlarmConfig = field(default_factory=AlarmConfig)
-    seed: int = 0
+    seed: Seed = 0
 
 
 @flow.stage()

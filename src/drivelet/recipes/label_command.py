@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from drivelet import tasks
-from drivelet.adapters.chat_settings import Limits
+from drivelet.adapters.chat_settings import Endpoint, Limits
 from drivelet.adapters.rerun import require
 from drivelet.core import flow, outputs
 from drivelet.core.damage import readable_rows
+from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
@@ -53,9 +54,13 @@ def label_command(
     remote = apply_settings(Remote(), of_remote)
     config = apply_settings(LabelConfig(), [setting for setting in settings if setting not in of_remote])
     known_teachers = [read_teacher(text, remote.endpoint) for text in teachers or [mini("teacher-mini")]]
+    if of_remote and not any(isinstance(teacher.where, Endpoint) for teacher in known_teachers):
+        raise InputError(f"--set {of_remote[0]}: a setting of chat endpoints, and no --teacher is one; leave it out")
     rows: list[Row] = []
     if gold:
         rows = [row for row in read_manifest(gold, tasks=tasks.fields()) if row.split != "test"]
+        if not rows:
+            raise InputError(f"{gold}: all its rows are of split test, which calibrates nothing; add train or val rows")
     known = readable_rows(sample_rows(rows, 40, seed=0), strict=strict, where=gold) if gold else []
     ready = _ingested_first(drives, out)
     # Paid answers are known by what was asked: they outlive a change of settings.
@@ -107,7 +112,7 @@ def _print_alarms(out: Path) -> None:
         for name, found in fields.items():
             if found["fault"]:
                 share = f"{found['overruled']:.0%}"
-                say(f"[yellow]{drive}: {name} changes in {share} of frames; at fault: {found['fault']}[/yellow]")
+                say(f"{drive}: {name} changes in {share} of frames; at fault: {found['fault']}", style="yellow")
 
 
 def _picture_size(roots: Sequence[Path]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from drivelet.core.outputs import STAGES, described
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
 from drivelet.core.rng import derive_seed
+from drivelet.drives.discover import discover
 from drivelet.recipes import labelling, making, painting, steps
 from drivelet.recipes.config import LoopConfig
 from drivelet.recipes.results import Measured, write_results
@@ -268,7 +269,7 @@ class Loop:
         try:
             measured = self._measured_gap()
         except InputError as error:
-            say(f"[yellow]the domain gap is not measured: {error}[/yellow]")
+            say(f"the domain gap is not measured: {error}", style="yellow")
             return {}, []
         inputs = {"model": model, "manifest": self.rendered_test, "prompts": prompts, "key": f"{name}, rendered"}
         rendered = self.stage(steps.measure, replace(self.predict, blind=False), "measure_rendered", **inputs)
@@ -329,6 +330,8 @@ def run_loop(
     for path in [*drives, *images]:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; correct --drives or --images")
+    for path in drives:
+        discover(path)  # What holds no drive is told before anything is rendered.
     out.mkdir(parents=True, exist_ok=True)
     drives, images = [path.absolute() for path in drives], [path.absolute() for path in images]
     loop = Loop(config, drives, images, out.absolute(), executor, strict)

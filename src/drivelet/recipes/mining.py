@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drivelet import tasks
 from drivelet.core.errors import InputError
@@ -18,6 +19,7 @@ from drivelet.core.images import read_image
 from drivelet.core.outputs import described, locked
 from drivelet.core.ports import Embedder
 from drivelet.core.progress import say
+from drivelet.core.ranges import Amount, Positive, Share, ranged
 from drivelet.mining.embed import EmbedConfig, Key, content_keys, embed_frames, read_vectors
 from drivelet.mining.evidence import Evidence
 from drivelet.mining.hard import HardConfig, Hardness, frame_scores, hardness, why
@@ -36,6 +38,7 @@ FULL = "every scene is full; raise --set select.per_scene"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class MineConfig:
     """Settings of `mine`.
 
@@ -48,9 +51,9 @@ class MineConfig:
         select: the selection under a budget.
     """
 
-    hz: float = 5.0
-    apart_s: float = 5.0
-    least: float = 0.05
+    hz: Positive = 5.0
+    apart_s: Amount = 5.0
+    least: Share = 0.05
     embed: EmbedConfig = default(default_factory=EmbedConfig)
     hard: HardConfig = default(default_factory=HardConfig)
     select: SelectConfig = default(default_factory=SelectConfig)
@@ -243,7 +246,7 @@ def _print(hits: Sequence[Hit], stock: Stock, manifest: Path) -> None:
         table.add_row(answer, str(int(mask.sum())), str(int(mask[places].sum())))
     if not stock.evidence:
         for drive, count in Counter(frame.drive for frame in found).most_common():
-            table.add_row(f"drive {drive}", str(sum(f.drive == drive for f in stock.frames)), str(count))
+            table.add_row(Text(f"drive {drive}"), str(sum(f.drive == drive for f in stock.frames)), str(count))
     Console(width=100).print(table)
     for hit in hits[:5]:
         click.echo(f"{stock.frames[hit.position].drive}:{stock.frames[hit.position].frame} {hit.score:.3f} {hit.why}")

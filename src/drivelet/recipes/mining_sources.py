@@ -11,14 +11,14 @@ import numpy as np
 
 from drivelet.core.artifacts import UNKNOWN, Field, Frame, ImageArray
 from drivelet.core.errors import InputError
-from drivelet.core.flow import read_json
 from drivelet.core.images import SUFFIXES, read_image
 from drivelet.core.manifest import Row, read_manifest
+from drivelet.core.outside import read_as
 from drivelet.core.progress import say
 from drivelet.core.tables import has_table, read_rows
 from drivelet.drives.frames import frames_at, select
 from drivelet.drives.ingest import ingested
-from drivelet.labels.calibrate import Calibration, vector
+from drivelet.labels.calibrate import Calibration, CalibrationMap, vector
 from drivelet.labels.label import LabelConfig
 from drivelet.labels.smooth import stability
 from drivelet.mining.evidence import Evidence
@@ -115,7 +115,7 @@ def _add_labelled(found: _Found, folder: Path, specs: Mapping[str, Field]) -> No
         # A folder of an earlier run with other drives may lie beside them.
         labels = [row for row in labels if (row["drive"], row["file"]) in joined and row["task"] in specs]
         calibration = part / "calibration.json"
-        maps = Calibration.from_json(read_json(calibration)) if calibration.is_file() else Calibration()
+        maps = _calibration(calibration) if calibration.exists() else Calibration()
         files = {row["drive"]: row["file"] for row in labels}
         for row in labels:
             at = (row["file"], row["frame"])
@@ -127,6 +127,11 @@ def _add_labelled(found: _Found, folder: Path, specs: Mapping[str, Field]) -> No
                 mapped = maps.of(vote["labeler"], vote["field"]).apply(probs)
                 at = (files[vote["drive"]], vote["frame"])
                 found.votes[at].setdefault(vote["field"], {})[vote["labeler"]] = mapped
+
+
+def _calibration(path: Path) -> Calibration:
+    maps = dict[str, dict[str, CalibrationMap]]
+    return Calibration(maps=read_as(path, maps, remedy="run `drivelet label` again"))
 
 
 def _evidence(found: _Found, frames: Sequence[Frame], specs: Mapping[str, Field]) -> dict[str, Evidence]:

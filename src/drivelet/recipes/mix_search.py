@@ -9,6 +9,7 @@ from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, read_manifest
+from drivelet.core.ranges import Name, ranged
 from drivelet.core.rng import derive_seed
 from drivelet.dataset.balance import origin_counts, select
 from drivelet.dataset.search import Found, SearchConfig, search_mix
@@ -20,6 +21,7 @@ from drivelet.recipes.studies.data_arms import keep_images
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class MixSearchConfig:
     """What the search trains and how far it goes.
 
@@ -29,8 +31,8 @@ class MixSearchConfig:
     """
 
     grid: SearchConfig = field(default_factory=SearchConfig)
-    teacher: str = field(default_factory=lambda: mini("teacher-mini"))
-    student: str = field(default_factory=lambda: mini("student-mini"))
+    teacher: Name = field(default_factory=lambda: mini("teacher-mini"))
+    student: Name = field(default_factory=lambda: mini("student-mini"))
     train: DistilConfig = field(default_factory=lambda: DistilConfig(alpha=0.0))
 
 

@@ -62,6 +62,8 @@ def start(
     config = configured(recipe, settings)
     set_threads()
     if not isinstance(config, LoopConfig):
+        if drives or images:
+            raise InputError(f"run {recipe}: it takes no --drives and no --images; it renders what it trains on")
         from drivelet.recipes.pretrain_minis import run_pretraining
 
         return run_pretraining(config, out=out)
@@ -120,7 +122,7 @@ def fields_named(names: Sequence[str], *, option: str = "--tasks") -> list[str]:
         InputError: no such task or field.
     """
     known = list(tasks.fields())
-    split = [part for name in names for part in name.split(",")]
+    split = [part.strip() for name in names for part in name.split(",")]
     chosen = [field for field in known if not split or field in split or field.split(".")[0] in split]
     strange = [name for name in split if not any(name in (field, field.split(".")[0]) for field in known)]
     if strange:
@@ -210,12 +212,13 @@ def bench(
     from drivelet.evaluate.table import paired_tests
     from drivelet.recipes.results import print_table, result_row
     from drivelet.recipes.speed import speed_of, speeds
-    from drivelet.recipes.steps import PredictConfig, measure, one_dtype, only_split
+    from drivelet.recipes.steps import PredictConfig, asker, measure, one_dtype, only_split
     from drivelet.vlm.load import resolve
 
     folders = {name: resolve(name) for name in models}
     for folder in folders.values():
         check_folder(folder)
+    asker(tasks.fields(), library)  # Damaged prompts are refused here: the measuring process takes seconds to start.
     rows = read_manifest(data_manifest(data), tasks=tasks.fields())
     split = "test" if any(row.split == "test" for row in rows) else "val"
     store = out / STAGES
@@ -262,8 +265,10 @@ def paint(out: Path, *, world: Path | None, painter: Path | None, teacher: str |
     config = apply_settings(PaintConfig(), settings)
     judge = resolve(teacher) if teacher else Path(mini("teacher-mini"))
     painter = painter or Path(mini("painter-mini"))
-    if not painter.is_dir():
-        raise InputError(f"{painter}: no such pipeline folder; give one saved by diffusers' save_pretrained")
+    if not (painter / "model_index.json").is_file():
+        raise InputError(
+            f"{painter}: no pipeline folder (model_index.json); give one saved by diffusers' save_pretrained"
+        )
     if world is None:
         rendering = RenderConfig(num_frames=120, seed=config.seed, workers=2)
         world = flow.run(render_frames, rendering, store=out / STAGES, inputs={}, also=GOLD_VERSION, context=GOLD)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from drivelet import tasks
 from drivelet.core.artifacts import Field
+from drivelet.core.ranges import Count, Workers, ranged
 from drivelet.distil.pretrain import PretrainConfig, pretrain, read_frames
 from drivelet.recipes.minis_card import measure_mini, write_card
 from drivelet.recipes.settings import apply_settings, cache_root, mini
@@ -52,6 +53,7 @@ LEAST_PX = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class MinisConfig:
     """What the minis are trained on and for how long.
 
@@ -63,11 +65,11 @@ class MinisConfig:
         teacher, student: training of each; the teacher sees all domains, the student the town alone.
     """
 
-    full_shards: int = 5
-    narrow_shards: int = 2
-    world_shards: int = 17
-    town_shards: int = 2
-    workers: int = 2
+    full_shards: Count = 5
+    narrow_shards: Count = 2
+    world_shards: Count = 17
+    town_shards: Count = 2
+    workers: Workers = 2
     start: Literal["nothing", "shipped"] = "nothing"
     teacher: PretrainConfig = field(
         default_factory=lambda: PretrainConfig(

@@ -52,7 +52,7 @@ def render_command(wanted: Wanted, *, out: Path, plan: bool, coco: bool, overlay
     Raises:
         InputError: the options contradict each other, a scene is wrong, or Blender is missing.
     """
-    _check(wanted, plan)
+    _check(wanted, plan, pictures=coco or overlay or sheet)
     if plan:
         scene_at, count, _ = _scenes(wanted)
         yield str(_write_plan(scene_at, count, out))
@@ -95,7 +95,7 @@ def _clear(out: Path, count: int) -> None:
             path.unlink()
 
 
-def _check(wanted: Wanted, plan: bool) -> None:
+def _check(wanted: Wanted, plan: bool, *, pictures: bool) -> None:
     given = (wanted.num_frames, wanted.num_drives, wanted.scenes)
     if sum(value is not None for value in given) != 1:
         raise InputError("render: give either --num-frames N or --num-drives N or --scenes FILE")
@@ -107,6 +107,8 @@ def _check(wanted: Wanted, plan: bool) -> None:
         raise InputError("render: --scenes names every scene itself; leave --domain out")
     if plan and wanted.num_frames is None:
         raise InputError("render: --plan writes the scenes of --num-frames N; give that")
+    if plan and pictures:
+        raise InputError("render: --plan renders nothing that --coco, --overlay or --sheet could show; leave them out")
 
 
 def _drives(wanted: Wanted) -> DriveConfig:

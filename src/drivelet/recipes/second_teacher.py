@@ -18,6 +18,7 @@ from drivelet.core.images import read_image
 from drivelet.core.manifest import read_manifest
 from drivelet.core.ports import Labeler
 from drivelet.core.progress import track
+from drivelet.core.ranges import ranged
 from drivelet.core.tables import read_rows, write_table
 from drivelet.distil.soft_labels import SCHEMA, TABLE, TEMPERATURES
 from drivelet.labels.calibrate import Gold, calibrate
@@ -28,6 +29,7 @@ VOTES = "sign_votes.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class SecondTeacherConfig:
     """How the two teachers are pooled."""
 

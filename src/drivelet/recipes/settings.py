@@ -9,9 +9,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from pydantic import TypeAdapter
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from drivelet.core.errors import InputError
+from drivelet.core.outside import short, words
+from drivelet.core.ranges import adapters
+
+OF_RANGES = {
+    "greater_than_equal", "greater_than", "less_than_equal", "less_than", "finite_number", "literal_error",
+    "too_short", "too_long", "string_too_short", "string_too_long", "value_error",
+}  # fmt: skip
+"""What pydantic calls a value of the right type that is out of its range."""
 
 
 def mini(name: str) -> str:
@@ -23,7 +32,7 @@ def apply_settings(config: Any, settings: Sequence[str]) -> Any:
     """Return `config` with `key=value` settings applied; keys are dotted field names, values are checked by type.
 
     Raises:
-        InputError: no `=`, an unknown key, or a value of the wrong type.
+        InputError: no `=`, an unknown key, or a value of the wrong type or out of its range.
     """
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -44,26 +53,38 @@ def _replaced(config: Any, path: Sequence[str], value: str, key: str) -> Any:
         if not dataclasses.is_dataclass(current):
             raise InputError(f"--set {key}: {path[0]} has no parts; set it as {path[0]}=value")
         return dataclasses.replace(config, **{path[0]: _replaced(current, path[1:], value, key)})
-    return dataclasses.replace(config, **{path[0]: _parsed(type(config), path[0], value, key)})
+    read = _parsed(type(config), path[0], value, key)
+    try:
+        return dataclasses.replace(config, **{path[0]: read})
+    except InputError as error:
+        raise InputError(f"--set {key}={short(value)}: {error}") from error
 
 
 def _parsed(owner: type, name: str, value: str, key: str) -> Any:
     """Read a value as JSON, as `show` prints it, or as bare text, whichever its type allows first."""
-    hint = get_type_hints(owner)[name]
-    if not value and type(None) in get_args(hint):
+    adapter = adapters(owner)[name]
+    if not value and type(None) in get_args(get_type_hints(owner)[name]):
         return None
-    adapter: TypeAdapter[Any] = TypeAdapter(hint)
     readers = (
         adapter.validate_json,
         lambda text: adapter.validate_python(literal_eval(text)),
         adapter.validate_strings,
     )
+    wrong: list[ErrorDetails] = []
     for read in readers:
         try:
             return read(value)
-        except (ValueError, SyntaxError):
+        except ValidationError as error:
+            wrong += error.errors(include_url=False)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-    raise InputError(f"--set {key}={value}: no value of type {getattr(hint, '__name__', hint)}; see `drivelet show`")
+    # A value that can be read and lies out of its range says more than the ways in which it could not be read.
+    first = max(wrong, key=lambda error: error["type"] in OF_RANGES)
+    if first["type"] in OF_RANGES:
+        raise InputError(f"--set {key}={short(value)}: {words(first)}")
+    hint = get_type_hints(owner)[name]
+    kind = getattr(hint, "__name__", hint)
+    raise InputError(f"--set {key}={short(value)}: no value of type {kind}; see `drivelet show`")
 
 
 def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from drivelet.core.images import SUFFIXES, read_image
 from drivelet.core.machine import package_versions
 from drivelet.core.manifest import Row, read_manifest, write_manifest
 from drivelet.core.progress import say
+from drivelet.core.ranges import Several, Threads, ranged
 from drivelet.drives.frames import DEFAULT_IMAGE_FPS
 from drivelet.drives.readers import open_pictures
 from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
@@ -42,6 +43,7 @@ def place_of(source: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class PredictConfig:
     """How models are measured.
 
@@ -53,14 +55,10 @@ class PredictConfig:
     """
 
     blind: bool = True
-    threads: int = 0
+    threads: Threads = 0
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    speed_frames: int = 16
-    speed_passes: int = 5
-
-    def __post_init__(self) -> None:
-        if self.speed_frames < 1 or self.speed_passes < 1:
-            raise InputError("speed_frames and speed_passes must be at least 1")
+    speed_frames: Several = 16
+    speed_passes: Several = 5
 
 
 def one_dtype(config: PredictConfig) -> PredictConfig:
@@ -150,6 +148,8 @@ def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -
     for row in read_manifest(manifest, tasks=fields, need_labels=False):
         wanted = asked.setdefault((row.path, row.sensor), [])
         wanted += [name for name in ([row.task] if row.task else names) if name not in wanted and name in names]
+    if not any(asked.values()):
+        raise InputError(f"{manifest}: no row asks for {', '.join(names)}; name other --tasks, or none")
     return (_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted)
 
 

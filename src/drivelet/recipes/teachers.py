@@ -16,6 +16,7 @@ from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.ports import Labeler, VisionLanguageModel
 from drivelet.core.progress import say
+from drivelet.core.ranges import ranged
 from drivelet.core.tables import chunked
 from drivelet.labels.boxes import BoxLabeler
 from drivelet.labels.vlm import VlmLabeler
@@ -40,6 +41,7 @@ class Teacher(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class Remote:
     """Settings of all endpoints of a command: how they are asked, and what that may take."""
 

@@ -13,9 +13,10 @@ from PIL import Image
 
 from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
+from drivelet.report.given import read_summary
 from drivelet.report.headline import headline
 from drivelet.report.plots import inline, rejections_plot, scores_plot, trade_off_plot
-from drivelet.report.sections import Section, load_sections, read_summary, sections
+from drivelet.report.sections import Section, load_sections, sections
 from drivelet.report.tables import Table, field_table, measure_table, paired_table, summary_table
 
 SAMPLE_WIDTH = 420
@@ -65,9 +66,9 @@ def report_folder(folder: Path) -> Path:
     """Write `folder/report.html` from `folder/summary.json` and the optional sections beside it.
 
     Raises:
-        InputError: there is no summary, or a file is no JSON.
+        InputError: there is no summary, or a file does not hold what the page shows of it.
     """
-    summary = read_summary(folder)
+    summary = read_summary(folder / "summary.json")
     extras = load_sections(folder)
     return write_report(summary, folder, samples=extras.pop("samples", ()), extras=extras)
 
@@ -126,9 +127,12 @@ def _sample(sample: Mapping[str, Any]) -> SampleView:
 
 
 def _picture(path: Path) -> str:
-    """Return the picture as a data address, no wider than `SAMPLE_WIDTH`."""
+    """Return the picture as a data address, no wider than `SAMPLE_WIDTH`; empty where it is damaged."""
+    try:
+        picture = Image.fromarray(read_image(path))
+    except InputError:
+        return ""
     stream = io.BytesIO()
-    picture = Image.fromarray(read_image(path))
     picture.thumbnail((SAMPLE_WIDTH, SAMPLE_WIDTH))
     picture.save(stream, format="PNG")
     return inline(stream.getvalue())

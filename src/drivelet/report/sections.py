@@ -15,13 +15,12 @@
 Any other `*.json` is shown too, under its own name: a list of records as a table, an object as names and values.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivelet.core.errors import InputError
+from drivelet.report.given import read_section
 from drivelet.report.tables import AVERAGE, Table, number, records_table, tree_table, with_interval
 
 _TITLES = {
@@ -56,38 +55,16 @@ class Section:
     rounds: Sequence[Mapping[str, Any]] = ()
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """Read `folder/summary.json`.
-
-    Raises:
-        InputError: it is missing or no JSON object.
-    """
-    path = folder / "summary.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give the output folder of a finished `drivelet run`")
-    summary = _read(path)
-    if not isinstance(summary, dict):
-        raise InputError(f"{path}: no JSON object; write it again with `drivelet run`")
-    return summary
-
-
 def load_sections(folder: Path) -> dict[str, Any]:
     """Read every other `*.json` of the folder by its name without the ending; sample images become absolute paths.
 
     Raises:
-        InputError: a file is no JSON.
+        InputError: a file is no JSON, or not what its section shows.
     """
-    found = {path.stem: _read(path) for path in sorted(folder.glob("*.json")) if path.stem not in _LEFT_OUT}
+    found = {path.stem: read_section(path) for path in sorted(folder.glob("*.json")) if path.stem not in _LEFT_OUT}
     if "samples" in found:
         found["samples"] = [sample | {"image": str(folder / sample["image"])} for sample in found["samples"]]
     return found
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no JSON ({error}); remove it or write it again") from error
 
 
 def sections(extras: Mapping[str, Any]) -> list[Section]:

@@ -30,6 +30,8 @@ JOURNAL = "reviews.jsonl"
 LOCK = "review.lock"
 ACCEPTED, FIXED, REJECTED, SKIPPED, UNDO = "accepted", "fixed", "rejected", "skipped", "undo"
 VERDICTS = (ACCEPTED, FIXED, REJECTED, SKIPPED)
+RECORD = b'{"review": '
+"""How every line of the journal begins."""
 REASON = "rejected_by_reviewer"
 START = b'{"review": "'
 """How every record begins in the file."""

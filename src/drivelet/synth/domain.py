@@ -1,14 +1,38 @@
 """What a renderer's scenes are drawn from: four domains as plain data."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from drivelet.core.errors import InputError
+from drivelet.core.ranges import Amount, OwnWeights, Quality, Share, Span, Weights, ranged
 
 
 def _even(*names: str) -> dict[str, float]:
     return dict.fromkeys(names, 1.0)
 
 
+KNOWN: Mapping[str, Sequence[str]] = {
+    "light": ("day", "dusk", "night"),
+    "weather": ("clear", "overcast", "fog", "rain"),
+    "region": ("eu", "us", "cn"),
+    "area": ("urban", "suburban", "rural"),
+    "lanes": ("1", "2", "3"),
+    "lamp": ("red", "yellow", "green", "off", "none"),
+    "mount": ("pole", "mast", "wire", "overhead"),
+    "cones": ("0", "1-2", "3-5", "6-10", ">10"),
+    "roads": ("street", "straight", "curve", "tee", "cross", "roundabout", "highway", "ramp", "crest"),
+    "channelisers": ("none", "drums", "posts", "barrier"),
+    "signal_kinds": ("ball", "arrow_left", "arrow_right", "arrow_straight"),
+    "signal_layout": ("vertical", "horizontal"),
+    "sign_styles": ("eu", "us", "cn"),
+    "plates": ("limit", "end", "school", "work_zone"),
+}
+"""The names that may have a weight."""
+
+
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class DomainConfig:
     """Marginals of the scene sampler. Dicts are weights (they need not sum to 1); pairs are (low, high) ranges.
 
@@ -50,46 +74,48 @@ class DomainConfig:
     """
 
     name: str = "full"
-    light: dict[str, float] = field(default_factory=lambda: {"day": 0.55, "dusk": 0.2, "night": 0.25})
-    weather: dict[str, float] = field(
-        default_factory=lambda: {"clear": 0.5, "overcast": 0.25, "fog": 0.13, "rain": 0.12}
-    )
-    region: dict[str, float] = field(default_factory=lambda: _even("eu", "us"))
-    area: dict[str, float] = field(default_factory=lambda: {"urban": 0.45, "suburban": 0.3, "rural": 0.25})
-    lanes: dict[str, float] = field(default_factory=lambda: {"1": 0.5, "2": 0.35, "3": 0.15})
-    lamp: dict[str, float] = field(
+    light: Weights = field(default_factory=lambda: {"day": 0.55, "dusk": 0.2, "night": 0.25})
+    weather: Weights = field(default_factory=lambda: {"clear": 0.5, "overcast": 0.25, "fog": 0.13, "rain": 0.12})
+    region: Weights = field(default_factory=lambda: _even("eu", "us"))
+    area: Weights = field(default_factory=lambda: {"urban": 0.45, "suburban": 0.3, "rural": 0.25})
+    lanes: Weights = field(default_factory=lambda: {"1": 0.5, "2": 0.35, "3": 0.15})
+    lamp: Weights = field(
         default_factory=lambda: {"red": 0.22, "yellow": 0.18, "green": 0.22, "off": 0.1, "none": 0.28}
     )
-    mount: dict[str, float] = field(default_factory=lambda: {"pole": 0.45, "mast": 0.4, "wire": 0.15})
-    cones: dict[str, float] = field(
-        default_factory=lambda: {"0": 0.3, "1-2": 0.175, "3-5": 0.175, "6-10": 0.175, ">10": 0.175}
-    )
-    cones_in_path: float = 0.5
-    posted: float = 0.7
-    lamp_m: tuple[float, float] = (10.0, 27.0)
-    lamp_far: float = 0.2
-    sign_px: tuple[float, float] = (18.0, 44.0)
-    sign_far: float = 0.12
-    cone_m: tuple[float, float] = (5.5, 32.0)
-    extra_heads: float = 0.4
-    traffic: float = 2.5
-    distractors: float = 0.2
-    roads: dict[str, float] = field(default_factory=lambda: _even("street"))
-    curve_m: tuple[float, float] = (45.0, 140.0)
-    closures: float = 0.0
-    channelisers: dict[str, float] = field(default_factory=lambda: _even("none"))
-    occluders: float = 0.0
-    signal_kinds: dict[str, float] = field(default_factory=lambda: _even("ball"))
-    signal_layout: dict[str, float] = field(default_factory=dict)
-    flashing: float = 0.0
-    sign_styles: dict[str, float] = field(default_factory=dict)
-    plates: dict[str, float] = field(default_factory=lambda: _even("limit"))
-    pedestrians: float = 0.0
-    cyclists: float = 0.0
-    glare: float = 0.0
-    dirty_lens: float = 0.0
-    jpeg: tuple[int, int] = (100, 100)
-    camera_noise: tuple[float, float] = (0.4, 1.2)
+    mount: Weights = field(default_factory=lambda: {"pole": 0.45, "mast": 0.4, "wire": 0.15})
+    cones: Weights = field(default_factory=lambda: {"0": 0.3, "1-2": 0.175, "3-5": 0.175, "6-10": 0.175, ">10": 0.175})
+    cones_in_path: Share = 0.5
+    posted: Share = 0.7
+    lamp_m: Span = (10.0, 27.0)
+    lamp_far: Share = 0.2
+    sign_px: Span = (18.0, 44.0)
+    sign_far: Share = 0.12
+    cone_m: Span = (5.5, 32.0)
+    extra_heads: Share = 0.4
+    traffic: Amount = 2.5
+    distractors: Share = 0.2
+    roads: Weights = field(default_factory=lambda: _even("street"))
+    curve_m: Span = (45.0, 140.0)
+    closures: Share = 0.0
+    channelisers: Weights = field(default_factory=lambda: _even("none"))
+    occluders: Share = 0.0
+    signal_kinds: Weights = field(default_factory=lambda: _even("ball"))
+    signal_layout: OwnWeights = field(default_factory=dict)
+    flashing: Share = 0.0
+    sign_styles: OwnWeights = field(default_factory=dict)
+    plates: Weights = field(default_factory=lambda: _even("limit"))
+    pedestrians: Amount = 0.0
+    cyclists: Amount = 0.0
+    glare: Share = 0.0
+    dirty_lens: Share = 0.0
+    jpeg: tuple[Quality, Quality] = (100, 100)
+    camera_noise: Span = (0.4, 1.2)
+
+    def __post_init__(self) -> None:
+        for name, known in KNOWN.items():
+            strange = sorted(getattr(self, name).keys() - set(known))
+            if strange:
+                raise InputError(f"DomainConfig.{name}: {strange[0]!r} is none of {', '.join(known)}")
 
 
 def full() -> DomainConfig:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, JsonValue, Tag
 
 from drivelet.core.errors import InputError
+from drivelet.core.outside import parse_as, read_lines
 from drivelet.synth.domain import full
 from drivelet.synth.scene import sample_scene
 
@@ -103,34 +104,22 @@ def open_scenes(path: Path) -> SceneFile:
     Raises:
         InputError: the file is missing or empty, or a line is no scene: names the line, the key and what is wrong.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give scene records as `drivelet render --plan` writes them")
-    example, offsets = sample_scene(0, 0, full()), []
-    with path.open("rb") as stream:
-        start = 0
-        for number, line in enumerate(stream, start=1):
-            if line.strip():
-                _check(line, f"{path} line {number}", example)
-                offsets.append(start)
-            start += len(line)
+    example, offsets, start = sample_scene(0, 0, full()), [], 0
+    for number, line in read_lines(path, remedy="give scene records as `drivelet render --plan` writes them"):
+        if line.strip():
+            _check(line, f"{path} line {number}", example)
+            offsets.append(start)
+        start += len(line)
     if not offsets:
         raise InputError(f"{path}: it holds no scene; give one JSON object a line")
     return SceneFile(path=path, offsets=tuple(offsets))
 
 
 def _check(line: bytes, where: str, example: dict[str, Any]) -> None:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{where}: no JSON ({error}); give one scene record a line") from error
+    record = parse_as(line, JsonValue, where=where, remedy="give one scene record a line")
     if isinstance(record, dict) and "image" in record and "parts" not in record:
         raise InputError(f"{where}: this is a finished record of scenes.jsonl, without parts; give one of `--plan`")
-    try:
-        scene = _Scene.model_validate(record)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(step) for step in first["loc"] if step not in SHAPES) or "the record"
-        raise InputError(f"{where}: {key}: {first['msg']}; correct the scene") from error
+    scene: _Scene = parse_as(line, _Scene, where=where, remedy="correct the scene", unnamed=SHAPES)
     for name in ("world", "setting"):
         missing = sorted(example[name].keys() - getattr(scene, name).keys())
         if missing:

@@ -1,14 +1,61 @@
 """Reading finished scene records back from render folders."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    Tag,
+)
 
 from drivelet.core.errors import InputError
+from drivelet.core.outside import parse_as, read_lines
 
 TABLE = "scenes.jsonl"
-NEEDED = {"image", "objects", "size"}
+
+
+class _Open(BaseModel):
+    """Further keys are allowed: editions of the world add some."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _Thing(_Open):
+    id: int
+    kind: str
+    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None
+    pixels: NonNegativeInt
+    visible: bool
+
+
+class _Light(_Thing):
+    facing: bool
+    state: str
+
+
+def _sort(thing: Any) -> str:
+    return "light" if isinstance(thing, dict) and thing.get("kind") in ("lamp", "traffic_light") else "thing"
+
+
+class _Setting(_Open):
+    light: str
+    weather: str
+
+
+class _Record(_Open):
+    """A finished record: its picture beneath the folder, and what a crop or an export takes from it."""
+
+    image: Annotated[str, Field(min_length=1)]
+    size: tuple[PositiveInt, PositiveInt]
+    setting: _Setting
+    objects: list[Annotated[Annotated[_Thing, Tag("thing")] | Annotated[_Light, Tag("light")], Discriminator(_sort)]]
 
 
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:
@@ -17,16 +64,11 @@ def read_records(folder: Path) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: a line is no record.
     """
-    path = folder / TABLE
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                record = None
-            if not isinstance(record, dict) or not record.keys() >= NEEDED:
-                raise InputError(f"{path} line {number}: no finished scene record; render into this folder again")
-            yield record
+    path, remedy = folder / TABLE, "render into this folder again"
+    for number, line in read_lines(path, remedy=remedy):
+        where = f"{path} line {number}: no finished scene record"
+        parse_as(line, _Record, where=where, remedy=remedy, unnamed=("thing", "light"))
+        yield parse_as(line, dict[str, Any], where=where, remedy=remedy)
 
 
 def rendered_frames(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

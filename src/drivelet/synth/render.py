@@ -11,6 +11,7 @@ from drivelet.core import flow
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.progress import track
+from drivelet.core.ranges import Seed, Several, Share, Side, Workers, ranged
 from drivelet.core.rng import generator
 from drivelet.synth.contrast import with_contrast
 from drivelet.synth.domain import DomainConfig
@@ -32,6 +33,7 @@ FIELD_KINDS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class RenderConfig:
     """How many frames of which domain.
 
@@ -44,14 +46,14 @@ class RenderConfig:
         val, test: shares of scenes that go to these splits, by a hash of seed and frame.
     """
 
-    num_frames: int
-    seed: int = 0
-    width: int = 320
-    height: int = 192
-    workers: int = 1
+    num_frames: Several
+    seed: Seed = 0
+    width: Side = 320
+    height: Side = 192
+    workers: Workers = 1
     domain: DomainConfig = field(default_factory=DomainConfig)
-    val: float = 0.1
-    test: float = 0.1
+    val: Share = 0.1
+    test: Share = 0.1
 
 
 @flow.stage(2)

@@ -11,6 +11,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from drivelet.core.model_folder import give_usual_mode
+from drivelet.core.ranges import Several, ranged
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -38,6 +39,7 @@ _PIECES = r"\s*[\r\n]+| ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+"
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class ModelShape:
     """Sizes of a small Qwen2.5-VL.
 
@@ -45,18 +47,18 @@ class ModelShape:
     `min_pixels` and `max_pixels` with sides of a multiple of 28.
     """
 
-    vision_hidden: int
-    vision_depth: int
-    vision_heads: int
-    vision_intermediate: int
-    text_hidden: int
-    text_layers: int
-    text_heads: int
-    text_kv_heads: int
-    text_intermediate: int
-    vocab_size: int = 2048
-    min_pixels: int = 112 * 112
-    max_pixels: int = 308 * 196
+    vision_hidden: Several
+    vision_depth: Several
+    vision_heads: Several
+    vision_intermediate: Several
+    text_hidden: Several
+    text_layers: Several
+    text_heads: Several
+    text_kv_heads: Several
+    text_intermediate: Several
+    vocab_size: Several = 2048
+    min_pixels: Several = 112 * 112
+    max_pixels: Several = 308 * 196
 
     def config(self, ids: dict[str, int], vocab_size: int) -> Qwen2_5_VLConfig:
         """Return the transformers config of this shape for a tokenizer's special ids."""

@@ -9,6 +9,7 @@ import torch
 
 from drivelet.core.errors import InputError
 from drivelet.core.model_folder import give_usual_mode, read_settings
+from drivelet.core.ranges import Dropout, Positive, Several, ranged
 from drivelet.vlm.load import Loaded
 
 LANGUAGE = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
@@ -16,15 +17,16 @@ VISION = r".*visual\.(blocks\.\d+\.(attn\.(qkv|proj)|mlp\.(gate|up|down)_proj)|m
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class LoraSettings:
     """Rank, scale and targets (regular expressions over module paths) of the adapters.
 
     Source: LoRA, arXiv 2106.09685; adapters in the key Transformer layers, arXiv 2506.02014.
     """
 
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.0
+    rank: Several = 16
+    alpha: Positive = 32.0
+    dropout: Dropout = 0.0
     targets: tuple[str, ...] = (LANGUAGE,)
 
 

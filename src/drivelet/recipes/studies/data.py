@@ -14,6 +14,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
+from drivelet.core.ranges import Name, Seeds, Several, ranged
 from drivelet.core.rng import derive_seed
 from drivelet.dataset.mix import MixConfig, mix
 from drivelet.distil.soft_labels import SoftLabelConfig
@@ -50,6 +51,7 @@ OTHER = DomainConfig(
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class DataConfig:
     """Settings of the study.
 
@@ -66,9 +68,9 @@ class DataConfig:
         resamples: of the tests' groups, for the intervals.
     """
 
-    teacher: str = default(default_factory=lambda: mini("teacher-mini"))
-    student: str = default(default_factory=lambda: mini("student-mini"))
-    painter: str = default(default_factory=lambda: mini("painter-mini"))
+    teacher: Name = default(default_factory=lambda: mini("teacher-mini"))
+    student: Name = default(default_factory=lambda: mini("student-mini"))
+    painter: Name = default(default_factory=lambda: mini("painter-mini"))
     drives: DriveConfig = default(
         default_factory=lambda: DriveConfig(
             num_drives=40, seed=41, seconds=6.0, hz=2, workers=2, domain=OTHER, val=0.0, test=0.4
@@ -96,9 +98,9 @@ class DataConfig:
             lora=LoraSettings(rank=32, alpha=64.0, targets=(LANGUAGE, VISION)),
         )
     )
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: Seeds = (0, 1, 2)
     domain_gap: DomainGapConfig = default(default_factory=DomainGapConfig)
-    resamples: int = 1000
+    resamples: Several = 1000
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class _Study:
     def arms(self) -> list[Arm]:
         """The arms whose sources are there."""
         if not self.counts.get(PAINT):
-            say("[yellow]not one painted picture is left: the arm `real + T2I` falls away[/yellow]")
+            say("not one painted picture is left: the arm `real + T2I` falls away", style="yellow")
         return [arm for arm in ARMS if arm.name == "all" or all(self.counts.get(name) for name in arm.sources)]
 
     def models(self) -> list[tuple[Arm, int, Path]]:
@@ -225,6 +227,7 @@ def data(config: DataConfig, *, images: Sequence[Path], out: Path, executor: Exe
     if not config.seeds:
         raise InputError("study data: no seed; set seeds to one number or more")
     study = _Study(config, [path.absolute() for path in images], out.absolute() / "stages", executor)
+    study.real  # noqa: B018 - before anything is rendered: a damaged manifest is refused at once
     measured = study.measured()
     loaded = {name: read_manifest(manifest, tasks=tasks.fields()) for name, manifest in study.tests.items()}
     tests = {name: Test(rows=rows, scenes=scenes_of(rows)) for name, rows in loaded.items()}

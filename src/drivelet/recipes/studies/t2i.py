@@ -14,6 +14,7 @@ from drivelet.adapters.painter_lora import LoraConfig
 from drivelet.core import flow
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
+from drivelet.core.ranges import Name, Seeds, Several, ranged
 from drivelet.recipes.painting import paint_pictures
 from drivelet.recipes.settings import mini
 from drivelet.recipes.steps import GOLD, GOLD_VERSION
@@ -59,6 +60,7 @@ def studied_loop() -> PaintConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class T2iConfig:
     """Settings of the study.
 
@@ -77,11 +79,11 @@ class T2iConfig:
     )
     frames: str = ""
     paint: PaintConfig = default(default_factory=studied_loop)
-    seeds: tuple[int, ...] = (2, 3, 4)
-    painter: str = default(default_factory=lambda: mini("painter-mini"))
-    teacher: str = default(default_factory=lambda: mini("teacher-mini"))
-    test_prompts: int = 384
-    resamples: int = 1000
+    seeds: Seeds = (2, 3, 4)
+    painter: Name = default(default_factory=lambda: mini("painter-mini"))
+    teacher: Name = default(default_factory=lambda: mini("teacher-mini"))
+    test_prompts: Several = 384
+    resamples: Several = 1000
 
 
 def t2i(config: T2iConfig, *, out: Path, executor: Executor) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivelet.core import flow
+from drivelet.core.ranges import Several, ranged
 from drivelet.core.stats import Difference, mean_interval, paired_difference
 from drivelet.recipes.painting import held_out_scorer
 from drivelet.synth.painting.candidates import stratum
@@ -30,11 +31,12 @@ DISTANCES = ("hash distance", "embedding distance")
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class MeasureConfig:
     """A measurement: whose painter, and how many fresh prompts it is given."""
 
     paint: PaintConfig
-    prompts: int
+    prompts: Several
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from drivelet import tasks
 from drivelet.core import flow
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
+from drivelet.core.ranges import Name, Positive, Several, ranged
 from drivelet.core.stats import Interval, bootstrap, mean_interval, percentile_interval, ratio
 from drivelet.core.tables import read_rows
 from drivelet.drives.frames import frames_at
@@ -45,6 +46,7 @@ HARD = TrialConfig(
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class TemporalConfig:
     """Settings of the study.
 
@@ -61,9 +63,9 @@ class TemporalConfig:
         )
     )
     ingest: IngestConfig = default(default_factory=IngestConfig)
-    hz: float = 5.0
-    teacher: str = default(default_factory=lambda: mini("teacher-mini"))
-    resamples: int = 1000
+    hz: Positive = 5.0
+    teacher: Name = default(default_factory=lambda: mini("teacher-mini"))
+    resamples: Several = 1000
 
 
 def temporal(config: TemporalConfig, *, out: Path, executor: Executor) -> Path:

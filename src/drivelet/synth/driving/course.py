@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivelet.core.ranges import Amount, Positive, Share, Span, ranged
 from drivelet.core.rng import generator
 from drivelet.synth.build import Builder, pick
 from drivelet.synth.domain import DomainConfig
@@ -25,6 +26,7 @@ TRUCK_HEIGHT = 1.22
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class TrialConfig:
     """What makes a drive hard to label; off by default.
 
@@ -39,16 +41,17 @@ class TrialConfig:
         imu_noise: factor on the sensors' noise and bias.
     """
 
-    far_side: float = 0.0
-    crossing: float = 0.0
-    blinks: float = 0.0
-    swings: float = 0.0
-    slow_phases: float = 1.0
-    clock_offset_s: tuple[float, float] = (0.0, 0.0)
-    imu_noise: float = 1.0
+    far_side: Share = 0.0
+    crossing: Share = 0.0
+    blinks: Share = 0.0
+    swings: Share = 0.0
+    slow_phases: Positive = 1.0
+    clock_offset_s: Span = (0.0, 0.0)
+    imu_noise: Amount = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class RulesConfig:
     """The rules of the road that a drive meets beyond lights and cones; off by default.
 
@@ -58,8 +61,8 @@ class RulesConfig:
         keep_limit: the ego keeps to the posted limit from its sign on.
     """
 
-    stop_signs: float = 0.0
-    leader: float = 0.0
+    stop_signs: Share = 0.0
+    leader: Share = 0.0
     keep_limit: bool = False
 
 

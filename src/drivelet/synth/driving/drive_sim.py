@@ -13,6 +13,7 @@ from drivelet.core import flow
 from drivelet.core.flow import write_json
 from drivelet.core.images import image_size, read_image
 from drivelet.core.manifest import Row, write_manifest
+from drivelet.core.ranges import Positive, Seed, Several, Share, Side, Workers, ranged
 from drivelet.core.rng import derive_seed, generator
 from drivelet.synth.domain import DomainConfig
 from drivelet.synth.driving.course import Course, RulesConfig, TrialConfig, plan_drive
@@ -25,6 +26,7 @@ from drivelet.synth.render import Gold, frame_jobs, label_rows, render_missing
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class DriveConfig:
     """How many drives of which domain.
 
@@ -41,19 +43,19 @@ class DriveConfig:
         val, test: shares of drives that go to these splits, by a hash of seed and drive.
     """
 
-    num_drives: int
-    seed: int = 0
-    seconds: float = 8.0
-    hz: int = 10
-    width: int = 320
-    height: int = 192
-    workers: int = 1
+    num_drives: Several
+    seed: Seed = 0
+    seconds: Positive = 8.0
+    hz: Several = 10
+    width: Side = 320
+    height: Side = 192
+    workers: Workers = 1
     domain: DomainConfig = field(default_factory=DomainConfig)
     trials: TrialConfig = field(default_factory=TrialConfig)
     rules: RulesConfig = field(default_factory=RulesConfig)
     imu: ImuConfig = field(default_factory=ImuConfig)
-    val: float = 0.1
-    test: float = 0.1
+    val: Share = 0.1
+    test: Share = 0.1
 
 
 def drive_scenes(config: DriveConfig, index: int) -> tuple[list[dict[str, Any]], Motion]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from drivelet.core.ranges import Amount, Span, ranged
 from drivelet.synth.driving.ego import STEP_S, Motion
 
 IMU_HZ = 50
@@ -44,6 +45,7 @@ and kelvin, its accelerometer by some tenths of a milli-g."""
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class ImuConfig:
     """How the sensors err beyond white noise and a constant bias; off by default.
 
@@ -54,9 +56,9 @@ class ImuConfig:
         speed_step_mps: step to which the wheels' speed is rounded.
     """
 
-    bias_walk: float = 0.0
-    warming_k: tuple[float, float] = (0.0, 0.0)
-    speed_step_mps: float = 0.0
+    bias_walk: Amount = 0.0
+    warming_k: Span = (0.0, 0.0)
+    speed_step_mps: Amount = 0.0
 
 
 def cheap_imu() -> ImuConfig:

@@ -5,16 +5,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import imagehash
 import numpy as np
+from pydantic import Field
 
 from drivelet.core.artifacts import ImageArray, Painted
 from drivelet.core.flow import chunks_on_disk
 from drivelet.core.ports import Detector, Painter, Scorer
 from drivelet.core.progress import track
+from drivelet.core.ranges import Amount, Positive, Several, ranged
 from drivelet.core.rng import derive_seed, generator
 from drivelet.synth.painting.captions import CONES, LAMP, STRATA, caption, draw_facts, presence
 from drivelet.synth.painting.reject import RejectConfig, nearest, perceptual_hash, rejection, sharpness
@@ -25,6 +27,7 @@ REJECTED_SIDE = 128
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class PromptConfig:
     """What prompts may ask for.
 
@@ -34,12 +37,13 @@ class PromptConfig:
         style: words at the end of every caption.
     """
 
-    views: tuple[str, ...] = ("near", "close")
+    views: Annotated[tuple[Literal["close", "near", "wide"], ...], Field(min_length=1)] = ("near", "close")
     posted: tuple[str, ...] = ()
     style: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class CandidateConfig:
     """How many candidates are painted and how the best is chosen.
 
@@ -52,11 +56,11 @@ class CandidateConfig:
         chunk: prompts that are painted between two saves.
     """
 
-    per_prompt: int = 4
-    chunk: int = 8
-    sharp_weight: float = 0.05
-    sharp_enough: float = 150.0
-    new_weight: float = 0.1
+    per_prompt: Several = 4
+    chunk: Several = 8
+    sharp_weight: Amount = 0.05
+    sharp_enough: Positive = 150.0
+    new_weight: Amount = 0.1
     reject: RejectConfig = field(default_factory=RejectConfig)
 
 

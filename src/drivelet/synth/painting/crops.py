@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from drivelet.core import flow
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
+from drivelet.core.ranges import Seed, Several, Share, Side, ranged
 from drivelet.core.rng import derive_seed, generator
 from drivelet.synth.painting.captions import CONES, LAMP, STRATA
+from drivelet.synth.records import TABLE, read_records
 
 Rect = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels of the frame."""
@@ -43,13 +45,14 @@ class Scene:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class CropConfig:
     """Shares of the four kinds of crop (the rest of 1 is `wide`), and the side of the result in pixels."""
 
-    size: int = 64
-    joined: float = 0.4
-    lamp: float = 0.25
-    cone: float = 0.15
+    size: Side = 64
+    joined: Share = 0.4
+    lamp: Share = 0.25
+    cone: Share = 0.15
     jitter: bool = True
 
 
@@ -57,14 +60,13 @@ def read_scenes(folders: Sequence[Path], *, limit: int | None = None) -> list[Sc
     """Read rendered frames: `scenes.jsonl` and `frames/*.png` in each folder or in its subfolders.
 
     Raises:
-        InputError: there are no rendered frames.
+        InputError: there are no rendered frames, or a line is no record.
     """
-    lists = sorted(found for folder in folders for found in folder.rglob("scenes.jsonl"))
+    lists = sorted(found for folder in folders for found in folder.rglob(TABLE))
     scenes: list[Scene] = []
     for path in lists:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
-            record = json.loads(line)
-            image = path.parent / str(record.get("image") or f"frames/{number:06d}.png")
+        for number, record in enumerate(read_records(path.parent)):
+            image = path.parent / record["image"]
             pixels = cv2.imread(str(image))
             if pixels is None:
                 continue
@@ -290,11 +292,12 @@ def _jittered(image: ImageArray, rng: np.random.Generator) -> ImageArray:
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class CutConfig:
     """How many crops to cut; `crop` says of which kinds."""
 
-    num_crops: int = 600
-    seed: int = 0
+    num_crops: Several = 600
+    seed: Seed = 0
     crop: CropConfig = field(default_factory=lambda: CropConfig(jitter=False))
 
 

@@ -20,6 +20,7 @@ from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.ports import Detector, Scorer
 from drivelet.core.progress import say
+from drivelet.core.ranges import Amount, Count, Seed, Several, Share, Side, ranged
 from drivelet.core.rng import derive_seed
 from drivelet.synth.painting.candidates import (
     CandidateConfig,
@@ -43,6 +44,7 @@ SHOWN = 32
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class PaintConfig:
     """The loop's size.
 
@@ -58,17 +60,17 @@ class PaintConfig:
         precision: of the pipeline's weights.
     """
 
-    rounds: int = 2
-    patience: int = 1
-    prompts_per_round: int = 48
-    failure_weight: float = 0.0
-    held_out_prompts: int = 96
-    replay_share: float = 0.5
-    sampler_steps: int = 10
-    guidance: float = 2.0
-    size: int | None = None
+    rounds: Count = 2
+    patience: Several = 1
+    prompts_per_round: Several = 48
+    failure_weight: Share = 0.0
+    held_out_prompts: Several = 96
+    replay_share: Share = 0.5
+    sampler_steps: Several = 10
+    guidance: Amount = 2.0
+    size: Side | None = None
     precision: Precision = "float32"
-    seed: int = 0
+    seed: Seed = 0
     prompts: PromptConfig = field(default_factory=PromptConfig)
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     lora: LoraConfig = field(default_factory=lambda: LoraConfig(steps=120, learning_rate=3e-4, convolutions=True))
@@ -285,8 +287,8 @@ def _summary(number: int, records: Sequence[Record], held_out: Scorer, out: Path
 def _manifest(kept: Sequence[Record], out: Path) -> Path:
     if not kept:
         say(
-            f"[yellow]{out}: not one painted picture passed; use a better painter or a lower "
-            "candidates.reject.least_prob[/yellow]"
+            f"{out}: not one painted picture passed; use a better painter or a lower candidates.reject.least_prob",
+            style="yellow",
         )
     rows: list[Row] = []
     for record in kept:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from drivelet.core.artifacts import Box, ImageArray, Painted
+from drivelet.core.ranges import Amount, Distance, Positive, Share, ranged
 from drivelet.synth.painting.captions import CONES, LAMP, LIGHT, POSTED
 
 CONTRADICTS = {
@@ -33,6 +34,7 @@ BANNED = ("nude", "naked", "nsfw", "sex", "gore", "blood", "corpse", "dead", "we
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class RejectConfig:
     """When a painted picture is thrown away.
 
@@ -49,15 +51,15 @@ class RejectConfig:
         banned: whole words that no prompt may hold.
     """
 
-    least_prob: float = 0.5
-    least_sharpness: float = 15.0
-    least_contrast: float = 8.0
-    clipped: float = 0.5
-    hash_distance: int = 2
-    least_box: float = 0.3
-    lamp_ratio: float = 2.0
-    horizon: float = 0.2
-    sky_likeness: float = 8.0
+    least_prob: Share = 0.5
+    least_sharpness: Amount = 15.0
+    least_contrast: Amount = 8.0
+    clipped: Share = 0.5
+    hash_distance: Distance = 2
+    least_box: Amount = 0.3
+    lamp_ratio: Positive = 2.0
+    horizon: Share = 0.2
+    sky_likeness: Amount = 8.0
     banned: tuple[str, ...] = BANNED
 
 

@@ -246,7 +246,8 @@ def fitting_plates(plates: dict[str, float], road: Road, cones: int) -> dict[str
     """Plates without those that make no sense: a school beside a fast road, a work zone without cones."""
     wrong = {"school"} if road.kind in FAST_ROADS else set()
     wrong |= set() if cones else {"work_zone"}
-    return {name: odds for name, odds in plates.items() if name not in wrong} or plates
+    fitting = {name: odds for name, odds in plates.items() if name not in wrong}
+    return fitting if any(fitting.values()) else plates
 
 
 def _class(road: Road) -> str:
