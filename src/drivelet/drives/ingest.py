@@ -217,20 +217,21 @@ def check_frames(drive: DriveSource, recording: Recording) -> Scan:
     if not recording.readable:
         times = list(pictures.times)
         return Scan(frames=list(pictures.frames), times=times, moved=[], size=(0, 0), total=total, suspect=0)
-    time_of = dict(zip(pictures.frames, pictures.times, strict=True))
+    known = pictures.frames if isinstance(pictures.frames, range) else set(pictures.frames)
     good: dict[int, ImageMotion] = {}
     size, suspect = (0, 0), 0
     before: Grey | None = None
-    for found in track(_checked(pictures), total=len(time_of), what=f"ingest {drive.name}"):
-        if found.index in time_of:
+    for found in track(_checked(pictures), total=len(known), what=f"ingest {drive.name}"):
+        if found.index in known:
             size = size if any(size) else found.size
             suspect += found.suspect
             good[found.index] = motion_into(before, found.grey, scale=found.size[0] / found.grey.shape[1])
             before = found.grey
     if not good:
         raise InputError(f"{drive.file}: not one frame can be decoded; record or copy the file again")
-    frames = sorted(good, key=time_of.__getitem__)
-    times, moved = [time_of[i] for i in frames], [good[i] for i in frames]
+    frames = [index for index in pictures.frames if index in good]
+    times = [time for index, time in zip(pictures.frames, pictures.times, strict=True) if index in good]
+    moved = [good[index] for index in frames]
     return Scan(frames=frames, times=times, moved=moved, size=size, total=total, suspect=suspect)
 
 
