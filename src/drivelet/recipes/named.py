@@ -190,7 +190,7 @@ def quantise(model: Path, *, data: Path, library: Path | None, bits: int, group_
     from drivelet.vlm.load import need_whole, resolve, set_threads
 
     set_threads()
-    config = AwqConfig(bits=bits, group_size=group_size)
+    config = apply_settings(AwqConfig(), [f"bits={bits}", f"group_size={group_size}"])
     folder = resolve(model)
     check_folder(folder)
     need_whole(folder)
