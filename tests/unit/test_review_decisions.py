@@ -287,3 +287,27 @@ def test_fixing_to_the_machine_s_answer_is_accepting_and_accepting_unknown_is_fi
         ("fixed", "unknown"),
         ("accepted", rows[1]["answer"]),
     ]
+
+
+def test_decisions_stay_with_their_recording_and_not_with_its_name(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "l")
+    work = desk(folder)
+    work.decide(0, "rejected", "")
+    decided = work.queue[0]
+    work.close()
+    machine = machine_table(folder)
+    names = machine.column("drive").to_pylist()
+
+    def relabelled(ids: list[str], drives: list[str]) -> list[dict[str, Any]]:
+        columns = {"drive_id": ids, "drive": drives}
+        table = machine
+        for name, values in columns.items():
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, pa.array(values, pa.string()))
+        write_table(folder / "labels.lance", table)
+        apply_journal(folder, summarise)
+        return [row for row in read_table(folder / "labels.lance").to_pylist() if row.get("review")]
+
+    renamed = relabelled(machine.column("drive_id").to_pylist(), [f"new-{name}" for name in names])
+    assert [(row["drive"], row["frame"]) for row in renamed] == [(f"new-{decided.drive}", decided.frame)]
+    assert relabelled([f"other-{name}" for name in names], names) == []

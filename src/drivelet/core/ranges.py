@@ -11,7 +11,7 @@ A setting's annotation says what it may be, for `--set` and for a recipe written
 import dataclasses
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
@@ -101,7 +101,7 @@ def check_ranges(made: Any) -> None:
     Raises:
         InputError: a value is out of its range or of another type; names the setting.
     """
-    for name, adapter in adapters(type(made)).items():
+    for name, adapter in adapters(cast("type[Any]", type(made))).items():
         value = getattr(made, name)
         if dataclasses.is_dataclass(value):
             continue

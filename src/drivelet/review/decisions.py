@@ -15,7 +15,7 @@ import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -57,6 +57,7 @@ class Decision:
         answer: what the label says from now on; for a rejection the answer that was rejected.
         by: who.
         at: when, ISO 8601 in UTC.
+        drive_id: what the drive is known by; empty in journals of older versions, which know it by name alone.
     """
 
     review: str
@@ -66,6 +67,7 @@ class Decision:
     answer: str
     by: str
     at: str
+    drive_id: str = ""
 
     @property
     def key(self) -> Key:
@@ -162,6 +164,20 @@ def in_force(stack: Iterable[Decision]) -> dict[Key, Decision]:
     return {record.key: record for record in stack if record.review != SKIPPED}
 
 
+def as_named(records: Iterable[Decision], machine: pa.Table) -> list[Decision]:
+    """Return records under the names that their recordings bear in a label table.
+
+    A decision about a recording that is not in the table bears a name that no drive has: another recording may have
+    taken its name since.
+    """
+    ids, names = (machine.column(name).to_pylist() for name in ("drive_id", "drive"))
+    named = {known: name for known, name in zip(ids, names, strict=True) if known}
+    return [
+        replace(record, drive=named.get(record.drive_id, f"~{record.drive_id}")) if record.drive_id else record
+        for record in records
+    ]
+
+
 def machine_table(folder: Path) -> pa.Table:
     """Return the label table as the machine wrote it, any review taken off again.
 
@@ -170,6 +186,8 @@ def machine_table(folder: Path) -> pa.Table:
     """
     path = folder / "labels.lance"
     table = read_table(path)
+    if "drive_id" not in table.column_names:  # labels of an older version
+        table = table.append_column("drive_id", pa.array([""] * table.num_rows, pa.string()))
     missing = [name for name in BASE if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: lacks the column {missing[0]}; run `drivelet label` again")
@@ -259,9 +277,10 @@ def apply_journal(folder: Path, summarise: Summarise) -> int:
     if not (folder / JOURNAL).is_file():
         return 0
     with locked(folder, "drivelet label"):
-        stack = standing(read_journal(folder / JOURNAL))
-        save(folder, reviewed_table(machine_table(folder), stack), summarise)
-    return len(in_force(stack))
+        machine = machine_table(folder)
+        stack = standing(as_named(read_journal(folder / JOURNAL), machine))
+        save(folder, reviewed_table(machine, stack), summarise)
+    return len(in_force(stack).keys() & set(keys(machine)))
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class Desk:
         self.drives = list(dict.fromkeys(row["drive"] for row in labels))
         self._numbers: dict[Key, int] = {item.key: number for number, item in enumerate(self.queue)}
         self._upcoming = _frames_by_band(self.queue)
-        records = decisions.read_journal(folder / decisions.JOURNAL)
+        records = decisions.as_named(decisions.read_journal(folder / decisions.JOURNAL), self._machine)
         self._stack = decisions.standing(records)
         self._last = {record.key: record for record in self._stack}
         self._in_force = decisions.in_force(self._stack)
@@ -113,7 +113,7 @@ class Desk:
         answer = answer if review == FIXED else item.answer
         if review in (ACCEPTED, FIXED):
             review = ACCEPTED if answer == item.answer != UNKNOWN else FIXED
-        key = {"drive": item.drive, "frame": item.frame, "task": item.task}
+        key = {"drive": item.drive, "drive_id": item.drive_id, "frame": item.frame, "task": item.task}
         self._append(Decision(review=review, **key, answer=answer, by=self.reviewer, at=self._now()))
 
     def undo(self) -> tuple[Decision, int | None] | None:

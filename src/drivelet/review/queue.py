@@ -50,6 +50,7 @@ class Item:
     margin: float
     previous: int | None
     following: int | None
+    drive_id: str = ""
 
     @property
     def key(self) -> Key:
@@ -154,6 +155,7 @@ def _item(
         margin=margin,
         previous=nearby[0],
         following=nearby[1],
+        drive_id=row.get("drive_id") or "",
     )
 
 
