@@ -97,9 +97,9 @@ def _written_before(out: Path) -> set[str]:
     return {name for name in files if not Path(name).is_absolute() and ".." not in Path(name).parts}
 
 
-def _key_of(out: Path) -> str:
+def _key_of(place: Path) -> str:
     try:
-        return str(read_json(out / RUN)["key"])
+        return str(read_json(place)["key"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -119,7 +119,7 @@ def _lay(source: Path, place: Path) -> None:
     """Put a file in its place, whole: as a copy where people edit such files, else as a second name of the same."""
     if place.is_file() and not place.is_symlink() and digest_file(place) == digest_file(source):
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     partial = place.with_name(f"{place.name}.partial")
     partial.unlink(missing_ok=True)
     try:
@@ -132,34 +132,38 @@ def _lay(source: Path, place: Path) -> None:
 
 
 @contextmanager
-def described(out: Path, *, config: Any, inputs: Mapping[str, Any]) -> Generator[str]:
-    """Write `out/run.json` once the work inside is done: for commands that keep their own account of what is finished.
+def described(
+    out: Path, *, config: Any, inputs: Mapping[str, Any], name: str = RUN
+) -> Generator[str]:  # fmt: skip
+    """Write `run.json` once the work inside is done: for commands that keep their own account of what is finished.
 
     Args:
-        out: the folder.
+        out: the output folder.
         config: the command's configuration.
         inputs: what it was given: paths with their content, names, numbers.
+        name: of the file; beside an output that is a single file it is another.
 
     Yields:
         The key of the call before, finished or not, where it was asked for something else; else an empty text.
     """
     known = {key: identify(value) for key, value in inputs.items()}
-    key, before = digest_of([config, known]), _key_of(out)
+    place = out / name
+    key, before = digest_of([config, known]), _key_of(place)
     head = {"format": FORMAT, "key": key, "command": sys.argv[1:]}
     out.mkdir(parents=True, exist_ok=True)
     if key != before:
-        write_json(out / RUN, {**head, "finished": False})
+        write_json(place, {**head, "finished": False})
     started = time.time()
     try:
         yield before if before != key else ""
     except InputError:
         if not before:
-            (out / RUN).unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
         if not any(out.iterdir()):
             out.rmdir()
         raise
     write_json(
-        out / RUN,
+        place,
         {
             **head,
             "finished": True,

@@ -14,7 +14,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.manifest import read_manifest
 from drivelet.core.memory import begin
 from drivelet.core.model_folder import check_folder
-from drivelet.core.outputs import STAGES, command, described
+from drivelet.core.outputs import RUN, STAGES, command, described
 from drivelet.core.ports import Executor
 from drivelet.recipes.settings import apply_settings, mini
 
@@ -93,25 +93,26 @@ def predict(
     from drivelet.recipes.steps import asker, identity_of, pictures
     from drivelet.runtime.engine import Engine
     from drivelet.runtime.predict import cost_path, predict, write_predictions
-    from drivelet.vlm.load import dtype_named, resolve, set_threads, weight_megabytes
+    from drivelet.vlm.load import dtype_named, set_threads, weight_megabytes
 
     set_threads(threads or None)
     fields = tasks.fields()
     wanted = fields_named(names)
     ask = asker(fields, library)
-    found = pictures(source, fields, wanted)
+    pictures(source, fields, wanted)  # what is wrong with it is told before the model is loaded
     baseline = begin()
     engine = Engine.from_pretrained(model, dtype=dtype_named(dtype))
-    identity = identity_of(
-        found, model=resolve(model), source=source, prompts=library, fields=wanted, strict=strict, dtype=engine.dtype
-    )  # fmt: skip
     weight_mb = weight_megabytes(engine.loaded.path)
-    for grey in (True, False) if blind else (False,):
-        answered = partial(predict, engine, fields=fields, ask=ask, blind=grey, left_out=LeftOut(strict=strict))
-        write_predictions(
-            answered, pictures(source, fields, wanted), out.with_suffix(f".blind{out.suffix}") if grey else out,
-            weight_mb=weight_mb, identity=identity, dtype=engine.dtype, baseline=baseline,
-        )  # fmt: skip
+    settings = {"fields": wanted, "strict": strict, "dtype": engine.dtype, "threads": threads}
+    inputs = {"model": engine.loaded.path, "source": source, "prompts": library}
+    identity = identity_of(settings, inputs)
+    with described(out.parent, config=settings, inputs=inputs, name=f"{out.stem}.{RUN}"):
+        for grey in (True, False) if blind else (False,):
+            answered = partial(predict, engine, fields=fields, ask=ask, blind=grey, left_out=LeftOut(strict=strict))
+            write_predictions(
+                answered, pictures(source, fields, wanted), out.with_suffix(f".blind{out.suffix}") if grey else out,
+                weight_mb=weight_mb, identity=identity, dtype=engine.dtype, baseline=baseline,
+            )  # fmt: skip
     return flow.read_json(cost_path(out))
 
 

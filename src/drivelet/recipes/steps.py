@@ -153,18 +153,11 @@ def _listed(manifest: Path, fields: Mapping[str, Field], names: Sequence[str]) -
     return (_still(Path(path), wanted, sensor) for (path, sensor), wanted in asked.items() if wanted)
 
 
-def identity_of(
-    found: list[Picture] | Iterator[Picture], *, model: Path, source: Path, prompts: Path | None, **settings: Any
-) -> str:
-    """Return the digest of all that predictions depend on: model, prompts and pictures by content, and settings."""
-    pictures = [(p.path, p.sensor, p.fields, _digest(Path(p.path))) for p in found] if isinstance(found, list) else []
-    known = {"model": model, "prompts": prompts, "source": source if not pictures else None, "settings": settings}
+def identity_of(settings: Mapping[str, Any], inputs: Mapping[str, Path | None]) -> str:
+    """Return the digest of all that predictions depend on: settings, model, prompts and pictures, and the code."""
+    places = {name: str(path) for name, path in inputs.items()}
     code = [flow.version_of(predict), package_versions()]
-    return flow.digest_of([flow.identify(known), str(source), pictures, code])
-
-
-def _digest(path: Path) -> str:
-    return flow.digest_file(path) if path.is_file() else ""
+    return flow.digest_of([settings, places, flow.identify(inputs), code])
 
 
 @flow.stage(1, parts=(predict,))
