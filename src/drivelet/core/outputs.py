@@ -119,7 +119,7 @@ def _lay(source: Path, place: Path) -> None:
     """Put a file in its place, whole: as a copy where people edit such files, else as a second name of the same."""
     if place.is_file() and not place.is_symlink() and digest_file(place) == digest_file(source):
         return
-    out.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     partial = place.with_name(f"{place.name}.partial")
     partial.unlink(missing_ok=True)
     try:
