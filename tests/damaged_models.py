@@ -1,6 +1,7 @@
 """Ways in which a model folder can be wrong, each made from a whole one, and a part of the line that says so."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,11 @@ def _beyond(content: dict[str, Any]) -> None:
     content["model"]["vocab"] = {word: number + 5000 for word, number in content["model"]["vocab"].items()}
 
 
+def _grow(name: str, size: int) -> Damage:
+    """Make a file with a hole: it takes no room on the disk."""
+    return lambda folder: os.truncate(folder / name, size)
+
+
 CONFIG, PIXELS, WORDS = "config.json", "preprocessor_config.json", "tokenizer_config.json"
 NESTED = '{"a":' * 100_000
 DAMAGES: dict[str, tuple[Damage, str]] = {
@@ -138,6 +144,9 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "an empty configuration": (write(CONFIG, ""), "config.json: no JSON"),
     "a configuration cut short": (cut(CONFIG, 100), "config.json: no JSON"),
     "a configuration that is a list": (write(CONFIG, "[]"), "config.json: no JSON object"),
+    "a configuration of 8 GB": (_grow(CONFIG, 2**33), "are too many for such a file"),
+    "a tokenizer of 8 GB": (_grow("tokenizer.json", 2**33), "are too many for such a file"),
+    "a template of 8 GB": (_grow("chat_template.jinja", 2**33), "are too many for such a file"),
     "a configuration of deep nesting": (write(CONFIG, NESTED), "config.json: no JSON"),
     "a configuration that is no text": (write(CONFIG, b"\xff\xfe\x00\x01"), "config.json: no JSON"),
     "a configuration without a kind": (edit(CONFIG, model_type=None), "names no model_type"),

@@ -137,13 +137,21 @@ def test_matching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_read_predictions(tmp_path: Path):
     path = tmp_path / "preds.jsonl"
-    path.write_text('{"image": "a.png"}\n')
-    assert read_predictions(path) == [{"image": "a.png"}]
+    whole = {"image": "a.png", "frame": None, "task": "cone.count", "answer": "0", "prob": 0.5}
+    skipped = {"image": "b.png", "frame": None, "skipped": "b.png: no readable image"}
+    path.write_text(f"{json.dumps(whole)}\n{json.dumps(skipped)}\n")
+    assert read_predictions(path) == [whole, skipped]
+    row = Row(path="a.png", task="cone.count", label="0", split="test", group="g")
+    assert match([whole, skipped], [row]) == [whole]
+    with pytest.raises(InputError, match=r"b\.png: no prediction for cone\.count"):
+        match([whole, skipped], [Row(path="b.png", task="cone.count", label="0", split="test", group="g")])
     with pytest.raises(InputError, match="no such predictions"):
         read_predictions(tmp_path / "none.jsonl")
-    for wrong in ("{", "3"):
-        path.write_text(wrong)
-        with pytest.raises(InputError, match="line 1"):
+    wrongs = [{"prob": p} for p in (math.nan, math.inf, -0.1, 1.1, "high")]
+    wrongs += [{"answer": None}, {"task": 3}, {"image": None}]
+    for wrong in ("{", "3", "[" * 100_000, b"\xff", *(json.dumps(whole | w) for w in wrongs)):
+        path.write_bytes(wrong if isinstance(wrong, bytes) else wrong.encode())
+        with pytest.raises(InputError, match=r"line 1: |no text"):
             read_predictions(path)
 
 

@@ -24,8 +24,11 @@ SETTINGS = (
     "processor_config.json",
     "tokenizer_config.json",
 )
+WORDS = ("tokenizer.json", "chat_template.jinja", "vocab.json", "merges.txt")
 DEPTHS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "depth")
 """Names under which configurations keep the number of layers."""
+LARGEST_SETTINGS = 256 * 2**20
+"""Bytes; the largest tokenizers take 40 MB."""
 LFS = b"version https://git-lfs"
 SHOWN = 3
 
@@ -53,6 +56,9 @@ def check_folder(path: Path) -> Weights:
     for name in SETTINGS:
         if (path / name).is_file():
             read_settings(path / name)
+    for name in WORDS:
+        if (path / name).is_file():
+            _check_size(path / name)
     config = read_settings(path / "config.json")
     if not isinstance(config.get("model_type"), str):
         raise InputError(f"{path / 'config.json'}: names no model_type; save the model again with save_pretrained")
@@ -71,6 +77,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is none.
     """
+    _check_size(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -78,6 +85,12 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: no JSON object; save the model again")
     return cast("dict[str, Any]", content)
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > LARGEST_SETTINGS:
+        raise InputError(f"{path}: {size} bytes are too many for such a file; save the model again")
 
 
 def _numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:

@@ -9,6 +9,9 @@ from typing import Any
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row
 
+SKIPPED = "skipped"
+"""Key of a line that has no answer: why its picture was left out."""
+
 Prediction = Mapping[str, Any]
 """One line of `preds.jsonl`: image, frame, task (a field), answer, prob, probs, abstained, prompt, active, ms."""
 
@@ -17,20 +20,43 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     """Read a `preds.jsonl`.
 
     Raises:
-        InputError: the file is missing or a line is no JSON object.
+        InputError: the file is missing, or a line is no prediction: no JSON object, without its names, or with a `prob`
+            that is no probability.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such predictions; write them with `drivelet predict`")
     predictions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             prediction = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path} line {number}: no JSON ({error.msg}); write it again") from error
-        if not isinstance(prediction, dict):
-            raise InputError(f"{path} line {number}: no JSON object; write it again")
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path} line {number}: no JSON ({error}); write it again") from error
+        wrong = _wrong(prediction)
+        if wrong:
+            raise InputError(f"{path} line {number}: {wrong}; write it again")
         predictions.append(prediction)
     return predictions
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no text ({error.reason}); write it again") from error
+
+
+def _wrong(prediction: Any) -> str:
+    """Return what is wrong with a line, nothing where it can be scored; a picture that was left out has no answer."""
+    if not isinstance(prediction, dict):
+        return "no JSON object"
+    needed = ("image",) if SKIPPED in prediction else ("image", "task", "answer")
+    lacking = [name for name in needed if not isinstance(prediction.get(name), str)]
+    if lacking:
+        return f"no text in {', '.join(lacking)}"
+    prob = prediction.get("prob")
+    if prob is not None and not (isinstance(prob, int | float) and 0 <= prob <= 1):
+        return f"prob {prob} is no probability"
+    return ""
 
 
 def labelled(rows: Sequence[Row]) -> list[Row]:
@@ -53,7 +79,7 @@ def match(predictions: Sequence[Prediction], rows: Sequence[Row]) -> list[Predic
     Raises:
         InputError: a row has no prediction.
     """
-    stills = (p for p in predictions if p.get("frame") is None)
+    stills = (p for p in predictions if p.get("frame") is None and SKIPPED not in p)
     found = {(os.path.abspath(p["image"]), p["task"]): p for p in stills}  # noqa: PTH100 - must not follow links
     keys = [(os.path.abspath(row.path), row.task) for row in rows]  # noqa: PTH100
     missing = [key for key in keys if key not in found]

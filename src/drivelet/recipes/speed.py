@@ -62,7 +62,7 @@ def time_model(config: PredictConfig, model: Path, prompts: Path | None, manifes
     rates = []
     for number in range(config.speed_passes + 1):
         lines = predict(engine, chosen, fields=fields, ask=ask)
-        times = {line["image"]: line["ms"] for line in lines}
+        times = {line["image"]: line["ms"] for line in lines if "ms" in line}
         if number and times:
             rates.append(1000 * len(times) / sum(times.values()))
     if not rates:
