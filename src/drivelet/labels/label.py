@@ -108,7 +108,7 @@ def label_drive(
     return out
 
 
-label_drive.stage_version = 2
+label_drive.stage_version = 3
 
 
 def selected(rows: Sequence[dict[str, Any]], hz: float) -> list[dict[str, Any]]:
@@ -196,7 +196,7 @@ def car_stands(frame: Mapping[str, Any]) -> bool | None:
     standing, speed = frame.get("standing"), frame.get("speed_mps", math.nan)
     if standing is not None:
         return bool(standing)
-    return None if speed is None or math.isnan(speed) else speed < STANDING_MPS
+    return None if speed is None or math.isnan(speed) else abs(speed) < STANDING_MPS
 
 
 def fused_table(cells: Sequence[Fused | None], spec: Field) -> np.ndarray:
