@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from drivelet.core.artifacts import EgoMotion, EgoStep
 from drivelet.drives.clock import ClockOffset
 from drivelet.drives.image_motion import ImageMotion
+from drivelet.drives.sensors import SLOWEST_S, longest_gap
 
 SPEED, YAW_RATE = "speed_mps", "yaw_rate_radps"
 Floats = NDArray[np.float64]
@@ -43,7 +44,7 @@ class EgoConfig:
     flow_window_s: float = 0.5
     min_stand_s: float = 0.6
     max_gap_s: float = 0.5
-    max_speed_gap_s: float = 2.5
+    max_speed_gap_s: float = SLOWEST_S
     min_quality: float = 0.3
     camera_ahead_m: float = 0.0
     min_bias_s: float = 1.0
@@ -119,7 +120,7 @@ def _standing(
     if speed is not None:
         # A car that reverses does not stand: the speed's size counts, whatever its sign.
         values_F = np.abs(np.interp(times_F, *speed))
-        reach = max(config.max_gap_s, _speed_gap(speed[0], config) / 2)
+        reach = max(config.max_gap_s, longest_gap(speed[0], config.max_gap_s, config.max_speed_gap_s) / 2)
         values_F[_far_from(times_F, speed[0], reach)] = nan
         by_speed = hysteresis(values_F, times_F, low=config.stop_mps, high=config.go_mps, min_s=config.min_stand_s)
     if visual:
@@ -217,7 +218,7 @@ def _translation(
     if speed is None:
         length_F, text = np.full(len(times_F), nan), "unknown but for standing: no speed channel"
     else:
-        gap = _speed_gap(speed[0], config)
+        gap = longest_gap(speed[0], config.max_gap_s, config.max_speed_gap_s)
         length_F, text = _steps(times_F, *_held(*speed, gap / 2), gap), "speed along the turn"
         if gap > config.max_gap_s:
             text += f", drawn straight between samples up to {gap:.3g} s apart"
@@ -230,12 +231,6 @@ def _translation(
     forward_F = chord_F * np.cos(half_F) + config.camera_ahead_m * (np.cos(yaw_F) - 1)
     left_F = chord_F * np.sin(half_F) + config.camera_ahead_m * np.sin(yaw_F)
     return np.column_stack([_nothing_while(still_F, forward_F), _nothing_while(still_F, left_F)]), text
-
-
-def _speed_gap(t_S: Floats, config: EgoConfig) -> float:
-    """The longest gap between two samples over which the speed is known: a slow channel has longer ones."""
-    usual = float(np.median(np.diff(t_S)))
-    return min(max(2.5 * usual, config.max_gap_s), max(config.max_speed_gap_s, config.max_gap_s))
 
 
 def _held(t_S: Floats, values_S: Floats, hold_s: float) -> tuple[Floats, Floats]:

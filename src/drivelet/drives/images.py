@@ -10,7 +10,7 @@ from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES, read_image
 from drivelet.drives.reading import DriveSource, Pictures, Reader, Recording
-from drivelet.drives.sensors import read_sensors, streams_of
+from drivelet.drives.sensor_csv import csv_streams
 
 TIMES = "times.csv"
 EPOCH_UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
@@ -110,7 +110,7 @@ def folder_pictures(path: Path, part: str, fps: float) -> Pictures:
 
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
-    streams = streams_of(read_sensors(drive.sensors), source=drive.sensors.name) if drive.sensors else []
+    streams = csv_streams(drive.sensors) if drive.sensors else []
     return Recording(file=str(drive.file), pictures=folder_pictures(drive.file, "", fps), streams=streams)
 
 

@@ -23,6 +23,7 @@ from drivelet.drives.image_motion import Grey, ImageMotion, motion_into, small_g
 from drivelet.drives.readers import reader
 from drivelet.drives.reading import Checked, DriveSource, Floats, Pictures, Recording
 from drivelet.drives.sensors import CHANNELS, Chosen, SensorLog, align, choose
+from drivelet.drives.units import UnitConfig
 
 FRAMES = pa.schema(
     [("drive", pa.string()), ("file", pa.string()), ("frame", pa.int64()), ("t", pa.float64())]
@@ -42,6 +43,7 @@ class IngestConfig:
         camera: the image topic, camera folder or channel to use; empty takes the front camera, or the busiest topic.
         alignment: how sensor samples reach frame times.
         max_gap_s: a frame further than this from any sensor sample gets NaN.
+        units: units of the sensors where the log does not tell them.
         clock: how the sensors' clock is compared with the camera's.
         ego: how the car's motion is told.
     """
@@ -50,6 +52,7 @@ class IngestConfig:
     camera: str = ""
     alignment: Literal["linear", "nearest"] = "linear"
     max_gap_s: float = 0.5
+    units: UnitConfig = default(default_factory=UnitConfig)
     clock: ClockConfig = default(default_factory=ClockConfig)
     ego: EgoConfig = default(default_factory=EgoConfig)
 
@@ -195,12 +198,12 @@ def choose_sensors(config: IngestConfig, drive: DriveSource, recording: Recordin
     """Return the drive's sensor log.
 
     Raises:
-        InputError: a CSV, whose every line is checked by hand, does not meet the frames' times.
+        InputError: a CSV, which was put beside the pictures by hand, has not one channel that can be used.
     """
-    chosen = choose(recording.streams, end=end, max_gap_s=config.max_gap_s)
-    table = drive.sensors is not None and drive.sensors.suffix == ".csv"
+    chosen = choose(recording.streams, end=end, max_gap_s=config.max_gap_s, units=config.units)
+    table = drive.sensors is not None and drive.sensors.suffix.lower() == ".csv"
     if table and recording.streams and not chosen.log.channels:
-        raise InputError(f"{drive.sensors}: {chosen.dropped[0].reason}; count timestamp_s from the first frame")
+        raise InputError(f"{drive.sensors}: {chosen.dropped[0].reason}; correct or remove it")
     return replace(chosen, dropped=[*recording.dropped, *chosen.dropped])
 
 
