@@ -99,7 +99,7 @@ def clean(stream: Stream) -> Cleaned | str:
     finite_N = np.isfinite(stream.time_N) & np.isfinite(stream.value_N)
     time_N, value_N = stream.time_N[finite_N], stream.value_N[finite_N]
     if not len(time_N):
-        return "none of its samples is a finite number"
+        return "none of its samples is a finite number" + (f": {stream.note}" if stream.note else "")
     with np.errstate(over="ignore"):
         near_N = np.abs(time_N - np.sort(time_N)[len(time_N) // 2]) <= FAR_S
     time_N, value_N = time_N[near_N], value_N[near_N]
