@@ -13,7 +13,7 @@ from drivelet.drives.reading import Floats, Stream
 IMU = "Imu"
 SPEED, YAW_RATE, ACCELERATION = "speed_mps", "yaw_rate_radps", "acceleration_mps2"
 UNMEASURED = "it is 0 throughout: not measured"
-EARTH = re.compile(r"gps|gnss|navsat|nmea|ublox|fix|(^|[/_])(enu|ned|utm|map|world|earth)([/_]|$)", re.IGNORECASE)
+EARTH = re.compile(r"gps|gnss|navsat|nmea|ublox|(^|[/_])(fix|enu|ned|utm|map|world|earth)([/_]|$)", re.IGNORECASE)
 """Names of topics and frames whose velocities point east and north, not forward and left."""
 MOVING_MPS = 1.0
 SIDEWAYS = 0.2
@@ -174,7 +174,9 @@ def _rising(time_N: Floats, value_N: Floats) -> tuple[Floats, Floats]:
 
 def _acceleration(topic: Vectors, up: Up, ahead_3: Floats | None) -> Stream:
     value_N = np.full(len(topic.time_N), np.nan)
-    if ahead_3 is None:
+    if up.doubt:
+        note = up.note
+    elif ahead_3 is None:
         note = f"upward is {axis_words(up.axis_3)} of its axes, and nothing tells which way is forward"
     elif not np.isfinite(up.factor):
         note = up.note
@@ -182,9 +184,7 @@ def _acceleration(topic: Vectors, up: Up, ahead_3: Floats | None) -> Stream:
         value_N = topic.linear_N3 @ ahead_3 * up.factor
         turned = "" if ahead_3 @ X > np.cos(np.radians(MINE_DEG)) else f"forward is {axis_words(ahead_3)} of its axes"
         note = "; ".join(filter(None, (up.note, turned)))
-    return Stream(
-        channel=ACCELERATION, source=topic.topic, time_N=topic.time_N, value_N=value_N, note=note, doubt=up.doubt
-    )
+    return Stream(channel=ACCELERATION, source=topic.topic, time_N=topic.time_N, value_N=value_N, note=note)
 
 
 def _yaw_rate(topic: Vectors, up: Up) -> Stream:

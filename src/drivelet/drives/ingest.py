@@ -141,8 +141,10 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
         scan = check_frames(drive, recording)
         sensors = choose_sensors(config, drive, recording, end=scan.times[-1])
     motion = find_motion(
-        scan.times, sensors.log, scan.moved, focal_px=recording.focal_px, clock=config.clock, ego=config.ego
-    )
+        scan.times, sensors.log, scan.moved, focal_px=recording.focal_px, clock=config.clock, ego=config.ego,
+        width=scan.size[0], doubts=sensors.doubts,
+    )  # fmt: skip
+    sensors = sensors.without(motion.refused)
     channels = align(motion.log, scan.times, method=config.alignment, max_gap_s=config.max_gap_s)
     out.mkdir(parents=True, exist_ok=True)
     write_frames(out / "frames.lance", drive.name, recording.file, scan, channels, motion.ego)

@@ -69,11 +69,16 @@ def values(kind: str, message: Any) -> list[float]:
 
 
 def frame_of(message: Any) -> str:
-    """Return the name of the frame in which a message's vectors are given, empty where it bears none."""
-    try:
-        return str(field(message, "header.frame_id"))
-    except BROKEN:
-        return ""
+    """Return the name of the frame in which a message's vectors are given, empty where it bears none.
+
+    The velocity of an odometry is in its child's frame, its pose in the other.
+    """
+    for path in ("child_frame_id", "header.frame_id"):
+        try:
+            return str(field(message, path))
+        except BROKEN:
+            continue
+    return ""
 
 
 def _first(message: Any, path: str) -> float:

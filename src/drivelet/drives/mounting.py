@@ -43,11 +43,12 @@ def find_up(force_N3: Floats, rate_N3: Floats, *, optical: bool) -> Up:
     found = by_gravity(force_N3)
     if found is not None and not _contradicted(found, rate_N3, optical):
         return found
-    axis_3, name = (-Y, "-y") if optical else (Z, "z")
-    note = f"{NO_GRAVITY}: its {name} axis is taken for the upward one"
-    share = _share(axis_3, rate_N3)
-    doubt = f"{note}, but it turns mostly about another" if share < 0.5 else ""
-    return Up(axis_3=axis_3, note=note, doubt=doubt)
+    axis_3 = -Y if optical else Z
+    if _share(axis_3, rate_N3) < 0.5:
+        axis_3 = max((X, -Y, Z), key=lambda other_3: _share(other_3, rate_N3))
+        why = f"{NO_GRAVITY}, and it turns mostly about {axis_words(axis_3)}: how it is mounted is not known"
+        return Up(axis_3=axis_3, note=why, doubt=why)
+    return Up(axis_3=axis_3, note=f"{NO_GRAVITY}: its {axis_words(axis_3)} axis is taken for the upward one")
 
 
 def by_gravity(force_N3: Floats) -> Up | None:

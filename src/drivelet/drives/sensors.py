@@ -4,12 +4,13 @@ The convention, whatever a log's own is (REP 103: x forward, y left, z up): spee
 **a positive yaw rate turns left** (counter-clockwise seen from above). Units are m/s, rad/s and m/s2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from drivelet.drives.plausible import doubtful_times
 from drivelet.drives.reading import FAR_S, Dropped, Floats, Stream
 from drivelet.drives.units import SI, UnitConfig, in_units
 
@@ -47,6 +48,7 @@ class StreamReport:
     skipped: int
     unsorted: int
     note: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,21 +59,42 @@ class Chosen:
     streams: list[StreamReport]
     dropped: list[Dropped]
 
+    @property
+    def doubts(self) -> dict[str, str]:
+        """Channels that may only be used where the picture bears them out, and why."""
+        return {stream.channel: stream.doubt for stream in self.streams if stream.doubt}
+
+    def without(self, refused: Mapping[str, str]) -> "Chosen":
+        """Return what is left when channels are not to be used, each for its reason."""
+        source = {stream.channel: stream.source for stream in self.streams}
+        return Chosen(
+            log=SensorLog(channels={name: s for name, s in self.log.channels.items() if name not in refused}),
+            streams=[stream for stream in self.streams if stream.channel not in refused],
+            dropped=[*self.dropped, *(Dropped(channel=c, source=source[c], reason=r) for c, r in refused.items())],
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return the account for `drive.json`."""
         return {"streams": [asdict(s) for s in self.streams], "dropped": [asdict(d) for d in self.dropped]}
 
 
 def choose(streams: Sequence[Stream], *, end: float, max_gap_s: float, units: UnitConfig = SI) -> Chosen:
-    """Take the first good stream of every channel; `end` is the time of the last frame, the first being at 0."""
+    """Take the first good stream of every channel, one without doubt where there is one.
+
+    Args:
+        streams: best first.
+        end: the time of the last frame, the first being at 0.
+        max_gap_s: a stream may begin so much after the last frame, or end so much before the first.
+        units: of streams that do not name theirs.
+    """
     chosen = Chosen(log=SensorLog(channels={}), streams=[], dropped=[])
-    for stream in (in_units(stream, units) for stream in streams):
+    for stream in (in_units(stream, units) for stream in sorted(streams, key=lambda stream: bool(stream.doubt))):
         if stream.channel in chosen.log.channels:
             taken = next(report.source for report in chosen.streams if report.channel == stream.channel)
             reason = f"{taken} serves this channel"
             chosen.dropped.append(Dropped(channel=stream.channel, source=stream.source, reason=reason, spare=True))
             continue
-        cleaned = _met(clean(stream), end, max_gap_s)
+        cleaned = doubtful_times(stream.time_N, end) or _met(clean(stream), end, max_gap_s)
         if isinstance(cleaned, str):
             chosen.dropped.append(Dropped(channel=stream.channel, source=stream.source, reason=cleaned))
         else:
@@ -123,6 +146,7 @@ def clean(stream: Stream) -> Cleaned | str:
         skipped=len(stream.time_N) - len(time_N),
         unsorted=backward,
         note=stream.note,
+        doubt=stream.doubt,
     )
     return Samples(time_N, value_N[first_N]), report
 

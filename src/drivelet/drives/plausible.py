@@ -1,0 +1,157 @@
+"""Units that cannot be what they are said to be: by what cars do, by the channels together, and by the picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
+from math import degrees, nan
+
+import numpy as np
+
+from drivelet.drives.clock import ClockOffset
+from drivelet.drives.reading import Floats
+from drivelet.drives.units import GRAVITY, SCALES
+
+SPEED, YAW_RATE, ACCELERATION = "speed_mps", "yaw_rate_radps", "acceleration_mps2"
+SLOW_S = 5.0
+"""Samples further apart than this tell nothing of a drive."""
+FAST_MPS = 60.0
+"""216 km/h: faster than nearly all that is recorded."""
+TURNING_RADPS = 2.0
+SIDEWAYS_MPS2 = 15.0
+"""No road car turns or is pulled sideways like this for a twentieth of a drive; half of the second is rare."""
+FITS = 0.9
+LIVELY_MPS2 = 0.2
+NEAR = 0.15
+"""Correlation, acceleration and relative distance with which two channels tell a factor."""
+FOCAL_WIDTHS = (0.15, 6.0)
+"""Focal lengths that cameras have, in widths of the picture: from a fisheye to a long lens."""
+
+Channels = Mapping[str, tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Channels that are not to be used, each with the reason, and what is unusual in others."""
+
+    refused: dict[str, str] = default(default_factory=dict)
+    unusual: list[str] = default(default_factory=list)
+
+
+def setting(channel: str, unit: str) -> str:
+    """Return how another unit of a channel is set."""
+    quantity = channel.rpartition("_")[0]
+    return f"name the column {quantity}_{unit} or set units.{quantity}={unit}"
+
+
+def doubtful_times(time_N: Floats, end: float) -> str:
+    """Return why times cannot be seconds, or "": `end` is the time of the last frame, the first being at 0."""
+    times_N = np.unique(time_N[np.isfinite(time_N)])
+    if len(times_N) < 3 or end <= 0:
+        return ""
+    step, span = float(np.median(np.diff(times_N))), float(times_N[-1] - times_N[0])
+    if step <= SLOW_S:
+        return ""
+    said = f"a sample every {step:.3g} s over {span:.4g} s, beside {end:.3g} s of pictures: check the unit of its times"
+    for unit, factor in SCALES["timestamp"].items():
+        if factor < 1 and 5e-4 <= step * factor <= 2 and 0.2 * end <= span * factor <= 20 * end:
+            return f"{said}; {unit} would fit (name the column timestamp_{unit})"
+    return said
+
+
+def check(channels: Channels, *, clock: ClockOffset | None, focal_px: float, width: int) -> Verdict:
+    """Return which channels are in another unit than they are said to be.
+
+    Args:
+        channels: times and values of each channel.
+        clock: of the yaw rate against the picture.
+        focal_px: where the source tells it, else NaN.
+        width: of the pictures, 0 where there are none.
+    """
+    verdict = Verdict()
+    _check_yaw(channels, clock, focal_px, width, verdict)
+    _check_acceleration(channels, verdict)
+    if SPEED in channels and SPEED not in verdict.refused:
+        high = float(np.quantile(np.abs(channels[SPEED][1]), 0.95))
+        if high > FAST_MPS:
+            verdict.unusual.append(
+                f"{SPEED} reaches {high:.3g} m/s ({3.6 * high:.3g} km/h): check the unit; "
+                f"if it is km/h, {setting(SPEED, 'kmh')}"
+            )
+    return verdict
+
+
+def _check_yaw(channels: Channels, clock: ClockOffset | None, focal_px: float, width: int, verdict: Verdict) -> None:
+    if YAW_RATE not in channels:
+        return
+    high = float(np.quantile(np.abs(channels[YAW_RATE][1]), 0.95))
+    scale = _scale_by_picture(clock, focal_px, width)
+    pull = _pull(channels)
+    fits = f"check the unit; deg/s would fit ({setting(YAW_RATE, 'degps')})"
+    if high > TURNING_RADPS:
+        verdict.refused[YAW_RATE] = f"it turns at {high:.3g} rad/s, as no car does: {fits}"
+    elif scale > 20:
+        verdict.refused[YAW_RATE] = f"it turns {scale:.3g} times as much as the picture: {fits}"
+    elif pull > 3.6 * SIDEWAYS_MPS2 / 2:
+        verdict.refused[YAW_RATE] = f"at this speed it would be pulled sideways by {pull:.3g} m/s2: {fits}"
+    elif pull > SIDEWAYS_MPS2:
+        verdict.unusual.append(
+            f"speed times yaw rate is {pull:.3g} m/s2, more than tyres hold: check the units; "
+            f"{setting(SPEED, 'kmh')}, or {setting(YAW_RATE, 'degps')}"
+        )
+
+
+def _scale_by_picture(clock: ClockOffset | None, focal_px: float, width: int) -> float:
+    """How many times as much the gyro turns as the picture; 1 where this is not known, or near it."""
+    if clock is None or clock.alarm or not clock.slope_px_per_rad > 0:
+        return 1.0
+    if np.isfinite(focal_px):
+        return focal_px / clock.slope_px_per_rad
+    least, most = (share * width for share in FOCAL_WIDTHS)
+    in_degrees = degrees(clock.slope_px_per_rad)
+    return degrees(1) if clock.slope_px_per_rad < least and least <= in_degrees <= most else 1.0
+
+
+def _pull(channels: Channels) -> float:
+    """Sideways acceleration, speed times yaw rate, that a twentieth of the drive exceeds; NaN without both."""
+    if SPEED not in channels or YAW_RATE not in channels:
+        return nan
+    rate_S = np.interp(channels[SPEED][0], *channels[YAW_RATE], left=nan, right=nan)
+    pull_S = np.abs(channels[SPEED][1] * rate_S)
+    pull_S = pull_S[np.isfinite(pull_S)]
+    return float(np.quantile(pull_S, 0.95)) if len(pull_S) else nan
+
+
+def _check_acceleration(channels: Channels, verdict: Verdict) -> None:
+    """The speed must rise as the acceleration says."""
+    times = gain_over_pull(channels)
+    if not np.isfinite(times):
+        return
+    said = f"the speed changes {times:.3g} times as much as the acceleration says"
+    for unit in ("kmh", "mph", "kn"):
+        if abs(times * SCALES["speed"][unit] - 1) < NEAR / 2:
+            verdict.refused[SPEED] = f"{said}: check the unit; {unit} would fit ({setting(SPEED, unit)})"
+            return
+    if abs(times / GRAVITY - 1) < NEAR:
+        verdict.refused[ACCELERATION] = f"{said}: check the unit; g would fit ({setting(ACCELERATION, 'g')})"
+    elif not 0.5 < times < 1.8:
+        verdict.unusual.append(f"{said}: check the units")
+
+
+def gain_over_pull(channels: Channels) -> float:
+    """Return how many times as much the speed changes as the acceleration says; NaN where they do not go together."""
+    if SPEED not in channels or ACCELERATION not in channels:
+        return nan
+    (speed_t, speed_S), (force_t, force_S) = channels[SPEED], channels[ACCELERATION]
+    grid_M = np.arange(max(speed_t[0], force_t[0]) + 0.5, min(speed_t[-1], force_t[-1]) - 0.5, 0.5)
+    if len(grid_M) < 10:
+        return nan
+    won_S = np.concatenate([[0.0], np.cumsum(np.diff(force_t) * (force_S[1:] + force_S[:-1]) / 2)])
+    gain_M, felt_M = (
+        np.interp(grid_M + 0.5, t, v) - np.interp(grid_M - 0.5, t, v) for t, v in ((speed_t, speed_S), (force_t, won_S))
+    )
+    gain_M, felt_M = gain_M - gain_M.mean(), felt_M - felt_M.mean()
+    gain, felt = float(gain_M.std()), float(felt_M.std())
+    # One of them may be too small by its unit.
+    if max(gain, felt) < LIVELY_MPS2 or min(gain, felt) < 1e-3:
+        return nan
+    return gain / felt if float(np.mean(gain_M * felt_M)) > FITS * gain * felt else nan
