@@ -52,13 +52,11 @@ def car_streams(topics: Sequence[Vectors]) -> list[Stream]:
 def velocity_streams(topic: Vectors) -> list[Stream]:
     """Return speed and yaw rate of a velocity; one that is not in the car's frame gives a speed by its size."""
     speed_N, note = forward_speed(topic.time_N, topic.linear_N3, named=_of_earth(topic))
-    known = measured(topic.angular_N3)
-    rate_N = topic.angular_N3[:, 2] if known else np.full(len(topic.time_N), np.nan)
-    return [
-        Stream(channel=SPEED, source=topic.topic, time_N=topic.time_N, value_N=speed_N, note=note),
-        Stream(channel=YAW_RATE, source=topic.topic, time_N=topic.time_N, value_N=rate_N,
-               note="" if known else UNMEASURED),
-    ]  # fmt: skip
+    speed = Stream(channel=SPEED, source=topic.topic, time_N=topic.time_N, value_N=speed_N, note=note)
+    if not topic.angular_N3.any():
+        return [speed, _lacking(topic, YAW_RATE)]
+    rate_N = topic.angular_N3[:, 2]
+    return [speed, Stream(channel=YAW_RATE, source=topic.topic, time_N=topic.time_N, value_N=rate_N)]
 
 
 def _of_earth(topic: Vectors) -> bool:
@@ -66,8 +64,8 @@ def _of_earth(topic: Vectors) -> bool:
 
 
 def measured(vector_N3: Floats) -> bool:
-    """Return whether a vector is measured at all: drivers fill with zeros what they do not know."""
-    return bool((np.nan_to_num(vector_N3) != 0).any())
+    """Return whether there is one number in a vector's samples that is not 0."""
+    return bool((np.isfinite(vector_N3) & (vector_N3 != 0)).any())
 
 
 def forward_speed(time_N: Floats, velocity_N3: Floats, *, named: bool) -> tuple[Floats, str]:
@@ -131,8 +129,8 @@ def imu_streams(topic: Vectors, imus: Sequence[Vectors], speed: Stream | None) -
     if gyro and speed and measured(topic.linear_N3):
         ahead = _by_speed(topic, up, gyro, speed, ahead)
     return [
-        _acceleration(topic, up, ahead) if measured(topic.linear_N3) else _lacking(topic, ACCELERATION),
-        _yaw_rate(topic, up) if measured(topic.angular_N3) else _lacking(topic, YAW_RATE),
+        _acceleration(topic, up, ahead) if topic.linear_N3.any() else _lacking(topic, ACCELERATION),
+        _yaw_rate(topic, up) if topic.angular_N3.any() else _lacking(topic, YAW_RATE),
     ]
 
 
@@ -147,6 +145,7 @@ def _device(name: str) -> str:
 
 
 def _lacking(topic: Vectors, channel: str) -> Stream:
+    """A channel without values: drivers fill with zeros what they do not know."""
     value_N = np.full(len(topic.time_N), np.nan)
     return Stream(channel=channel, source=topic.topic, time_N=topic.time_N, value_N=value_N, note=UNMEASURED)
 
