@@ -59,7 +59,7 @@ def test_any_mounting_and_unit_of_an_imu_gives_the_same_motion(speeds, rates, mo
     assert np.std(rest) < 0.35 * np.std(force[:, :2])
 
 
-@given(rates=knots, mounted=quaternions, unit=st.sampled_from([1.0, 1000 / 9.80665]))
+@given(rates=knots, mounted=quaternions, unit=st.sampled_from([1.0, 1 / 9.80665, 1000 / 9.80665]))
 def test_the_yaw_rate_needs_gravity_only(rates, mounted, unit):
     rate = curve(rates, 0.3)
     assume(np.abs(rate).max() > 0.05)

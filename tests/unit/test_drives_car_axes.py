@@ -104,6 +104,16 @@ def test_a_name_says_that_a_velocity_is_over_ground(name):
     assert found(in_frame)["/vel", "speed_mps"].value_N[0] == 3.0
 
 
+def test_a_velocity_in_an_optical_frame_is_turned_and_one_along_z_is_not_known():
+    optical = vectors("/camera/odom", (0.1, 0.2, -6.0), (0.0, -0.2, 0.0), kind="Odometry", frame="left_optical_frame")
+    streams = found(optical)
+    assert streams["/camera/odom", "speed_mps"].value_N == pytest.approx(-6.0)
+    assert streams["/camera/odom", "yaw_rate_radps"].value_N == pytest.approx(0.2)
+    lost = found(replace(optical, frame=""))["/camera/odom", "speed_mps"]
+    assert np.isnan(lost.value_N).all()
+    assert "it points along z" in lost.note
+
+
 def test_a_car_that_goes_back_the_way_it_came_reverses():
     way = np.interp(TIMES, [0, 8, 9, 11, 12, 15, 16, 20], [5, 5, 0, 0, -2, -2, 0, 0])
     velocity = np.stack([0.6 * way, 0.8 * way, 0 * way], axis=1)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +12,7 @@ from drivelet.drives.reading import Floats, Stream
 
 IMU = "Imu"
 SPEED, YAW_RATE, ACCELERATION = "speed_mps", "yaw_rate_radps", "acceleration_mps2"
+OVER_GROUND = "the size of a velocity over ground"
 UNMEASURED = "it is 0 throughout: not measured"
 EARTH = re.compile(r"gps|gnss|navsat|nmea|ublox|(^|[/_])(fix|enu|ned|utm|map|world|earth)([/_]|$)", re.IGNORECASE)
 """Names of topics and frames whose velocities point east and north, not forward and left."""
@@ -51,12 +52,20 @@ def car_streams(topics: Sequence[Vectors]) -> list[Stream]:
 
 def velocity_streams(topic: Vectors) -> list[Stream]:
     """Return speed and yaw rate of a velocity; one that is not in the car's frame gives a speed by its size."""
+    if _optical(topic):
+        # Right, down, forward become forward, left, up.
+        linear_N3, angular_N3 = (v[:, [2, 0, 1]] * (1, -1, -1) for v in (topic.linear_N3, topic.angular_N3))
+        topic = replace(topic, linear_N3=linear_N3, angular_N3=angular_N3)
     speed_N, note = forward_speed(topic.time_N, topic.linear_N3, named=_of_earth(topic))
     speed = Stream(channel=SPEED, source=topic.topic, time_N=topic.time_N, value_N=speed_N, note=note)
     if not topic.angular_N3.any():
         return [speed, _lacking(topic, YAW_RATE)]
     rate_N = topic.angular_N3[:, 2]
     return [speed, Stream(channel=YAW_RATE, source=topic.topic, time_N=topic.time_N, value_N=rate_N)]
+
+
+def _optical(topic: Vectors) -> bool:
+    return "optical" in f"{topic.topic} {topic.frame}".lower()
 
 
 def _of_earth(topic: Vectors) -> bool:
@@ -78,12 +87,15 @@ def forward_speed(time_N: Floats, velocity_N3: Floats, *, named: bool) -> tuple[
     """
     velocity_N3 = np.where(np.isfinite(velocity_N3[:, :1]), np.nan_to_num(velocity_N3), np.nan)
     size_N = np.hypot(velocity_N3[:, 0], velocity_N3[:, 1])
+    climbing_N = np.abs(velocity_N3[:, 2]) > np.maximum(size_N, MOVING_MPS)
+    if climbing_N.sum() > np.sum(size_N > MOVING_MPS):
+        return np.full(len(size_N), np.nan), "it points along z: in which frame it is given is not known"
     fast_N = size_N > MOVING_MPS
     if not fast_N.any():
-        return (size_N, "the size of a velocity over ground") if named else (velocity_N3[:, 0], "")
+        return (size_N, OVER_GROUND) if named else (velocity_N3[:, 0], "")
     if not named and _in_car_frame(velocity_N3[fast_N], size_N[fast_N]):
         return velocity_N3[:, 0], ""
-    return _signed(time_N, velocity_N3[:, 0] + 1j * velocity_N3[:, 1]), "the size of a velocity over ground"
+    return _signed(time_N, velocity_N3[:, 0] + 1j * velocity_N3[:, 1]), OVER_GROUND
 
 
 def _in_car_frame(velocity_N3: Floats, size_N: Floats) -> bool:
@@ -122,7 +134,7 @@ def imu_streams(topic: Vectors, imus: Sequence[Vectors], speed: Stream | None) -
     """Return acceleration and yaw rate of an IMU, whose other half may lie in a topic beside it."""
     gyro = _half(topic, imus, "angular_N3")
     force = _half(topic, imus, "linear_N3")
-    optical = "optical" in f"{topic.topic} {topic.frame}".lower()
+    optical = _optical(topic)
     nothing_N3 = np.full((1, 3), np.nan)
     up = find_up(force.linear_N3 if force else nothing_N3, gyro.angular_N3 if gyro else nothing_N3, optical=optical)
     ahead = usual_forward(up.axis_3, optical=optical)

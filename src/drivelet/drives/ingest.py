@@ -150,7 +150,7 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
     write_frames(out / "frames.lance", drive.name, recording.file, scan, channels, motion.ego)
     write_sensors(out / "sensors.lance", sensors.log)
     summary = {**summarise(drive, recording, scan, sensors), **motion.as_json()}
-    summary["assumed"] = [*recording.assumed, *motion.assumed]
+    summary["assumed"] = [*recording.assumed, *sensors.assumed, *motion.assumed]
     write_json(out / "drive.json", summary)
     for line in losses(summary):
         say(f"[yellow]{_plain(drive.name)}: {_plain(line)}[/yellow]")

@@ -84,9 +84,9 @@ def _share(axis_3: Floats, rate_N3: Floats) -> float:
 
 
 def _contradicted(up: Up, rate_N3: Floats, optical: bool) -> bool:
-    """A steady pull of 1 m/s2 looks like gravity in g; it is none where the frame and the turning speak for others."""
-    usual = up.axis_3 @ (-Y if optical else Z) > 0.7
-    return up.factor != 1.0 and not usual and _share(up.axis_3, rate_N3) < 0.25
+    """A steady pull of 1 m/s2 looks like gravity in g; it is none where nearly all turning is about the usual axis."""
+    usual_3 = -Y if optical else Z
+    return up.factor == GRAVITY and abs(float(up.axis_3 @ usual_3)) < 0.3 and _share(usual_3, rate_N3) > 0.9
 
 
 def usual_forward(up_3: Floats, *, optical: bool) -> Floats | None:

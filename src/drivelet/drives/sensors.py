@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from drivelet.drives.car_axes import OVER_GROUND
+from drivelet.drives.mounting import NO_GRAVITY
 from drivelet.drives.plausible import doubtful_times
 from drivelet.drives.reading import FAR_S, Dropped, Floats, Stream
 from drivelet.drives.units import SI, UnitConfig, in_units
@@ -17,6 +19,8 @@ from drivelet.drives.units import SI, UnitConfig, in_units
 CHANNELS = ("speed_mps", "yaw_rate_radps", "acceleration_mps2")
 LARGEST = {"speed_mps": 120.0, "yaw_rate_radps": 10.0, "acceleration_mps2": 100.0}
 """Beyond these no road car moves: the unit is wrong (km/h, degrees, milli-g)."""
+ASSUMED = (NO_GRAVITY, OVER_GROUND)
+"""Notes that say what the log itself does not tell."""
 SLOWEST_S = 2.5
 """A speed is never taken for known across a longer gap: GPS tells it once a second, and may miss once."""
 SPIKES = 0.01
@@ -63,6 +67,12 @@ class Chosen:
     def doubts(self) -> dict[str, str]:
         """Channels that may only be used where the picture bears them out, and why."""
         return {stream.channel: stream.doubt for stream in self.streams if stream.doubt}
+
+    @property
+    def assumed(self) -> list[str]:
+        """What was taken for granted of the channels in use."""
+        telling = [stream for stream in self.streams if any(word in stream.note for word in ASSUMED)]
+        return [f"{stream.channel} ({stream.source}): {stream.note}" for stream in telling]
 
     def without(self, refused: Mapping[str, str]) -> "Chosen":
         """Return what is left when channels are not to be used, each for its reason."""
