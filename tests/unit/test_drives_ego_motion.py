@@ -168,6 +168,13 @@ def test_a_speed_that_comes_too_seldom_is_said_to_tell_nothing() -> None:
     assert ego_motion(TIMES, channels=slow).sources["yaw"].startswith("unknown")
 
 
+def test_without_a_turn_the_way_ahead_is_known_and_the_way_aside_is_not() -> None:
+    motion = ego_motion(TIMES, channels={"speed_mps": (FINE, 0 * FINE - 4.0)})
+    assert [step.forward_m for step in motion.steps[1:]] == pytest.approx([-0.4] * 199)
+    assert all(math.isnan(step.left_m) and math.isnan(step.yaw_rad) for step in motion.steps)
+    assert motion.sources["translation"] == "speed along the turn; forward only: there is no yaw"
+
+
 def test_motions_must_be_as_many_as_frames() -> None:
     with pytest.raises(ValueError, match="every frame or none"):
         ego_motion(TIMES, visual=[ImageMotion()])

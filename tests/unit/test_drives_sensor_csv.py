@@ -92,6 +92,7 @@ def test_a_csv_of_speed_alone_is_the_sensor_of_its_drive(tmp_path):
     rows = read_rows(out / "frames.lance")
     assert [row["speed_mps"] for row in rows] == [8] * 30
     assert {row["standing"] for row in rows} == {False}
+    assert [row["forward_m"] for row in rows[1:]] == pytest.approx([0.8] * 29)
 
 
 def test_one_wrong_channel_leaves_the_others_in_use(tmp_path):

@@ -225,10 +225,12 @@ def _translation(
         if np.isnan(length_F).all():
             text = f"unknown but for standing: no samples of the speed within {gap:.3g} s of each other at these times"
         elif np.isnan(yaw_F[1:]).all():
-            text = "unknown but for standing: there is a speed channel and no yaw"
+            text += "; forward only: there is no yaw"
     half_F = yaw_F / 2
     chord_F = length_F * np.sinc(half_F / np.pi)
     forward_F = chord_F * np.cos(half_F) + config.camera_ahead_m * (np.cos(yaw_F) - 1)
+    # From one frame to the next a turn shortens the way ahead by a hundredth at most: it is known without the turn.
+    forward_F = np.where(np.isnan(yaw_F), length_F, forward_F)
     left_F = chord_F * np.sin(half_F) + config.camera_ahead_m * np.sin(yaw_F)
     return np.column_stack([_nothing_while(still_F, forward_F), _nothing_while(still_F, left_F)]), text
 
