@@ -13,7 +13,7 @@ from drive_files import HEADER, write_video
 from drivelet.core.errors import InputError
 from drivelet.drives.clock import ClockOffset
 from drivelet.drives.ingest import IngestConfig, ingest
-from drivelet.drives.plausible import check, doubtful_times, gain_over_pull
+from drivelet.drives.plausible import check, gain_over_pull, other_unit
 
 TIMES = np.arange(0, 60, 0.1)
 SPEED = 12 + 5 * np.sin(TIMES / 3)
@@ -96,11 +96,11 @@ def test_the_factor_between_speed_and_acceleration_is_found(knots, seed, factor)
         (np.arange(90) * 5e4, 3.9, "us would fit (name the column timestamp_us)"),
         (np.arange(90) * 5e7, 3.9, "ns would fit (name the column timestamp_ns)"),
         (np.arange(5) * 1000.0, 3.9, "ms would fit"),
-        (np.arange(90) * 7.0, 3.9, "a sample every 7 s over 623 s, beside 3.9 s of pictures: check the unit"),
     ],
 )
 def test_times_that_are_no_seconds_are_doubted(times, end, words):
-    assert words in doubtful_times(times, end)
+    assert words in other_unit(times, end)
+    assert "check the unit" in other_unit(times, end)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,24 @@ def test_times_that_are_no_seconds_are_doubted(times, end, words):
         ([0.0, 9.0], 4.0),
         ([], 4.0),
         (np.arange(90) * 50.0, 0.0),
+        (np.arange(90) * 7.0, 3.9),
         ([math.nan] * 5, 4.0),
     ],
 )
 def test_other_times_are_not(times, end):
-    assert doubtful_times(np.array(times), end) == ""
+    assert other_unit(np.array(times), end) == ""
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (np.arange(90) * 7.0, "speed_mps has a sample every 7 s only: check the unit of its times"),
+        (np.arange(9000) * 0.1, "speed_mps goes on for 899.9 s, beside 4 s of pictures: check the unit"),
+    ],
+)
+def test_times_that_are_unusual_are_named(times, words):
+    (line,) = check({"speed_mps": (times, 0 * times + 9)}, clock=None, focal_px=math.nan, width=0, end=4.0).unusual
+    assert words in line
 
 
 def written(tmp_path, rows):

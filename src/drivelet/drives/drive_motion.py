@@ -66,7 +66,7 @@ def find_motion(
         doubts: channel -> why it may only be used where the picture bears it out.
     """
     log, offset, turned = _compared(times, log, visual, clock)
-    verdict = check(log.channels, clock=offset, focal_px=focal_px or nan, width=width)
+    verdict = check(log.channels, clock=offset, focal_px=focal_px or nan, width=width, end=times[-1])
     borne_out = offset is not None and not offset.alarm
     refused = {**({} if borne_out else {c: why for c, why in doubts.items() if c in log.channels}), **verdict.refused}
     log = SensorLog(channels={name: samples for name, samples in log.channels.items() if name not in refused})

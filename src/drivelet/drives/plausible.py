@@ -12,8 +12,8 @@ from drivelet.drives.reading import Floats
 from drivelet.drives.units import GRAVITY, SCALES
 
 SPEED, YAW_RATE, ACCELERATION = "speed_mps", "yaw_rate_radps", "acceleration_mps2"
-SLOW_S = 5.0
-"""Samples further apart than this tell nothing of a drive."""
+SLOW_S, LONG = 5.0, 100.0
+"""Samples further apart than this tell little of a drive; a log so many times as long as its pictures is another's."""
 FAST_MPS = 60.0
 """216 km/h: faster than nearly all that is recorded."""
 TURNING_RADPS = 2.0
@@ -43,22 +43,38 @@ def setting(channel: str, unit: str) -> str:
     return f"name the column {quantity}_{unit} or set units.{quantity}={unit}"
 
 
-def doubtful_times(time_N: Floats, end: float) -> str:
-    """Return why times cannot be seconds, or "": `end` is the time of the last frame, the first being at 0."""
-    times_N = np.unique(time_N[np.isfinite(time_N)])
-    if len(times_N) < 3 or end <= 0:
+def other_unit(time_N: Floats, end: float) -> str:
+    """Return why times are in another unit than seconds, or "": `end` is the time of the last frame, the first at 0."""
+    step, span = _pace(time_N)
+    if not step > SLOW_S or end <= 0:
         return ""
-    step, span = float(np.median(np.diff(times_N))), float(times_N[-1] - times_N[0])
-    if step <= SLOW_S:
-        return ""
-    said = f"a sample every {step:.3g} s over {span:.4g} s, beside {end:.3g} s of pictures: check the unit of its times"
     for unit, factor in SCALES["timestamp"].items():
         if factor < 1 and 5e-4 <= step * factor <= 2 and 0.2 * end <= span * factor <= 20 * end:
-            return f"{said}; {unit} would fit (name the column timestamp_{unit})"
-    return said
+            return (
+                f"a sample every {step:.3g} s over {span:.4g} s, beside {end:.3g} s of pictures: "
+                f"check the unit of its times; {unit} would fit (name the column timestamp_{unit})"
+            )
+    return ""
 
 
-def check(channels: Channels, *, clock: ClockOffset | None, focal_px: float, width: int) -> Verdict:
+def _pace(time_N: Floats) -> tuple[float, float]:
+    """The usual time between samples, and between the first and the last; NaN where there are too few."""
+    times_N = np.unique(time_N[np.isfinite(time_N)])
+    return (float(np.median(np.diff(times_N))), float(times_N[-1] - times_N[0])) if len(times_N) > 2 else (nan, nan)
+
+
+def _check_times(channels: Channels, end: float, verdict: Verdict) -> None:
+    for name, (time_N, _) in channels.items():
+        step, span = _pace(time_N)
+        if step > SLOW_S:
+            verdict.unusual.append(f"{name} has a sample every {step:.3g} s only: check the unit of its times")
+        elif end > 0 and span > LONG * max(end, 1.0):
+            verdict.unusual.append(
+                f"{name} goes on for {span:.4g} s, beside {end:.3g} s of pictures: check the unit of its times"
+            )
+
+
+def check(channels: Channels, *, clock: ClockOffset | None, focal_px: float, width: int, end: float = nan) -> Verdict:
     """Return which channels are in another unit than they are said to be.
 
     Args:
@@ -66,8 +82,10 @@ def check(channels: Channels, *, clock: ClockOffset | None, focal_px: float, wid
         clock: of the yaw rate against the picture.
         focal_px: where the source tells it, else NaN.
         width: of the pictures, 0 where there are none.
+        end: time of the last frame, the first being at 0.
     """
     verdict = Verdict()
+    _check_times(channels, end, verdict)
     _check_yaw(channels, clock, focal_px, width, verdict)
     _check_acceleration(channels, verdict)
     if SPEED in channels and SPEED not in verdict.refused:

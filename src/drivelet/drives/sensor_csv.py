@@ -23,11 +23,8 @@ def sensors_beside(video: Path, suffixes: Collection[str]) -> tuple[Path | None,
     It bears the video's name, or is the folder's `sensors.csv` where no other video lies there; letters may be large,
     as memory cards write them.
     """
-    files = sorted(entry for entry in video.parent.iterdir() if entry.is_file())
-    own = next((f for f in files if f.suffix.lower() == ".csv" and f.stem == video.stem), None) or _named(
-        files, f"{video.stem}.csv"
-    )
-    shared = _named(files, SHARED)
+    files = sorted(video.parent.iterdir())
+    own, shared = _named(files, f"{video.stem}.csv"), _named(files, SHARED)
     if own or not shared:
         return own, ""
     videos = sum(file.suffix.lower() in suffixes for file in files)
@@ -38,12 +35,12 @@ def sensors_beside(video: Path, suffixes: Collection[str]) -> tuple[Path | None,
 
 def shared_sensors(folder: Path) -> Path | None:
     """Return the `sensors.csv` of a folder of images."""
-    return _named(sorted(entry for entry in folder.iterdir() if entry.is_file()), SHARED)
+    return _named(sorted(folder.iterdir()), SHARED)
 
 
 def _named(files: Sequence[Path], name: str) -> Path | None:
-    exact = next((file for file in files if file.name == name), None)
-    return exact or next((file for file in files if file.name.lower() == name.lower()), None)
+    named = [file for file in files if file.name.lower() == name.lower() and file.is_file()]
+    return min(named, key=lambda file: (file.name != name, file.stem != Path(name).stem, file.name), default=None)
 
 
 def csv_streams(path: Path) -> list[Stream]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from drivelet.drives.car_axes import OVER_GROUND
 from drivelet.drives.mounting import NO_GRAVITY
-from drivelet.drives.plausible import doubtful_times
+from drivelet.drives.plausible import other_unit
 from drivelet.drives.reading import FAR_S, Dropped, Floats, Stream
 from drivelet.drives.units import SI, UnitConfig, in_units
 
@@ -104,7 +104,7 @@ def choose(streams: Sequence[Stream], *, end: float, max_gap_s: float, units: Un
             reason = f"{taken} serves this channel"
             chosen.dropped.append(Dropped(channel=stream.channel, source=stream.source, reason=reason, spare=True))
             continue
-        cleaned = doubtful_times(stream.time_N, end) or _met(clean(stream), end, max_gap_s)
+        cleaned = other_unit(stream.time_N, end) or _met(clean(stream), end, max_gap_s)
         if isinstance(cleaned, str):
             chosen.dropped.append(Dropped(channel=stream.channel, source=stream.source, reason=cleaned))
         else:
