@@ -6,12 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from drive_files import HEADER, write_images, write_sensors, write_video
+from drive_files import HEADER, write_video
 from drivelet.core.errors import InputError
 from drivelet.core.tables import read_rows
-from drivelet.drives.discover import discover
 from drivelet.drives.ingest import IngestConfig, ingest
-from drivelet.drives.sensor_csv import csv_streams, sensors_beside
+from drivelet.drives.sensor_csv import csv_streams
 from drivelet.drives.sensors import align, choose
 from drivelet.drives.units import UnitConfig
 
@@ -138,38 +137,6 @@ def test_a_setting_tells_the_unit_where_the_column_does_not(tmp_path):
     # The column's own name goes before the setting: it is not turned twice.
     assert first == pytest.approx([10, math.pi / 10, 9.80665])
     assert "units.yaw_rate" in found.streams[1].note
-
-
-@pytest.mark.parametrize(
-    ("video", "table"), [("CLIP.MP4", "CLIP.CSV"), ("clip.mp4", "CLIP.csv"), ("a.MP4", "Sensors.CSV")]
-)
-def test_names_in_large_letters_are_found(tmp_path, video, table):
-    write_video(tmp_path / "made.mp4", frames=3).rename(tmp_path / video)
-    write_sensors(tmp_path / table)
-    assert discover(tmp_path)[0].sensors == tmp_path / table
-
-
-def test_the_exact_name_goes_first_and_a_folder_of_images_has_its_own(tmp_path):
-    write_video(tmp_path / "a.mp4", frames=3)
-    for name in ("A.csv", "a.csv", "sensors.csv"):
-        write_sensors(tmp_path / name)
-    assert sensors_beside(tmp_path / "a.mp4", (".mp4",)) == (tmp_path / "a.csv", "")
-    folder = write_images(tmp_path / "images", ["1.png", "2.png"])
-    write_sensors(folder / "SENSORS.CSV")
-    assert discover(folder)[0].sensors == folder / "SENSORS.CSV"
-
-
-def test_one_log_beside_two_videos_is_named_and_not_used(tmp_path, capsys):
-    for name in ("a.mp4", "b.mp4"):
-        write_video(tmp_path / "in" / name, frames=5)
-    write_sensors(tmp_path / "in" / "sensors.csv")
-    out = ingest(IngestConfig(), source=tmp_path / "in", out=tmp_path / "out")
-    for name in ("a", "b"):
-        dropped = json.loads((out / name / "drive.json").read_text())["dropped"]
-        assert [d["source"] for d in dropped] == ["sensors.csv"]
-        assert f"2 videos lie beside it, and whose it is cannot be told; name it {name}.csv" == dropped[0]["reason"]
-    printed = " ".join(capsys.readouterr().err.split())
-    assert "a: sensors (sensors.csv) is left out: 2 videos lie beside it" in printed
 
 
 def test_alignment_is_linear_or_nearest_and_empty_in_gaps(tmp_path):

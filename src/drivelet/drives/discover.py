@@ -9,7 +9,6 @@ from drivelet.core.images import SUFFIXES as IMAGE_SUFFIXES
 from drivelet.drives import comma2k19, kitti, nuscenes
 from drivelet.drives.bdd100k import find_info
 from drivelet.drives.reading import DriveSource
-from drivelet.drives.sensor_csv import sensors_beside, shared_sensors
 from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
 
 LOGS = {".mcap": "mcap", ".bag": "rosbag", ".npz": "comma2k19"}
@@ -57,7 +56,8 @@ def _in_folder(folder: Path, root: Path) -> list[DriveSource]:
     files = [entry for entry in entries if entry.is_file() and _is_drive_file(entry, listed=True)]
     found = [_file(file, root) for file in files]
     if not files and any(entry.is_file() and entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries):
-        found.append(DriveSource(name=name, file=folder, kind="images", sensors=shared_sensors(folder)))
+        sensors = folder / "sensors.csv"
+        found.append(DriveSource(name=name, file=folder, kind="images", sensors=sensors if sensors.is_file() else None))
     for entry in entries:
         if entry.is_dir() and not (files and entry.name == "frames"):
             found += _in_folder(entry, root)
@@ -82,7 +82,10 @@ def _file(path: Path, root: Path) -> DriveSource:
 
 
 def _video(video: Path, root: Path) -> DriveSource:
-    sensors, _ = sensors_beside(video, VIDEO_SUFFIXES)
+    own = video.with_suffix(".csv")
+    shared = video.parent / "sensors.csv"
+    alone = sum(entry.suffix.lower() in VIDEO_SUFFIXES for entry in video.parent.iterdir()) == 1
+    sensors = own if own.is_file() else shared if alone and shared.is_file() else None
     name = _name(video.with_suffix(""), root)
     if sensors is None and (info := find_info(video)):
         return DriveSource(name=name, file=video, kind="bdd100k", sensors=info)

@@ -1,8 +1,8 @@
-"""Sensor CSVs: which one belongs to a video, and its columns as streams."""
+"""Sensor CSVs: their columns as streams, whatever their units and rates."""
 
 import csv
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,33 +14,6 @@ from drivelet.drives.sensors import CHANNELS
 from drivelet.drives.units import GIVEN, column, columns
 
 TIME = "timestamp_s"
-SHARED = "sensors.csv"
-
-
-def sensors_beside(video: Path, suffixes: Collection[str]) -> tuple[Path | None, str]:
-    """Return the sensor CSV of a video, and why one that lies beside it is not used.
-
-    It bears the video's name, or is the folder's `sensors.csv` where no other video lies there; letters may be large,
-    as memory cards write them.
-    """
-    files = sorted(video.parent.iterdir())
-    own, shared = _named(files, f"{video.stem}.csv"), _named(files, SHARED)
-    if own or not shared:
-        return own, ""
-    videos = sum(file.suffix.lower() in suffixes for file in files)
-    if videos == 1:
-        return shared, ""
-    return None, f"{videos} videos lie beside it, and whose it is cannot be told; name it {video.stem}.csv"
-
-
-def shared_sensors(folder: Path) -> Path | None:
-    """Return the `sensors.csv` of a folder of images."""
-    return _named(sorted(folder.iterdir()), SHARED)
-
-
-def _named(files: Sequence[Path], name: str) -> Path | None:
-    named = [file for file in files if file.name.lower() == name.lower() and file.is_file()]
-    return min(named, key=lambda file: (file.name != name, file.stem != Path(name).stem, file.name), default=None)
 
 
 def csv_streams(path: Path) -> list[Stream]:

@@ -14,8 +14,8 @@ from av.error import FFmpegError
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.drives.image_motion import small_size
-from drivelet.drives.reading import Checked, DriveSource, Dropped, Pictures, Reader, Recording
-from drivelet.drives.sensor_csv import SHARED, csv_streams, sensors_beside
+from drivelet.drives.reading import Checked, DriveSource, Pictures, Reader, Recording
+from drivelet.drives.sensor_csv import csv_streams
 
 SUFFIXES = (".mp4", ".mov", ".avi", ".m4v", ".mkv", ".webm", ".hevc")
 SEEK_AHEAD = 300
@@ -194,9 +194,7 @@ def video_pictures(path: Path, part: str = "", fps: float = 0.0) -> Pictures:
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
     streams = csv_streams(drive.sensors) if drive.sensors else []
-    unused = "" if drive.sensors else sensors_beside(drive.file, SUFFIXES)[1]
-    dropped = [Dropped(channel="sensors", source=SHARED, reason=unused)] if unused else []
-    return Recording(file=str(drive.file), pictures=video_pictures(drive.file), streams=streams, dropped=dropped)
+    return Recording(file=str(drive.file), pictures=video_pictures(drive.file), streams=streams)
 
 
 READER = Reader(
