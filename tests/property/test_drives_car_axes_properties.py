@@ -6,6 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from drivelet.drives.car_axes import Vectors, car_streams, forward_speed
+from drivelet.drives.ego_motion import ego_motion
+from drivelet.drives.sensors import choose
 
 TIMES = np.arange(0, 60, 0.02)
 knots = st.lists(st.floats(-1, 1), min_size=13, max_size=13)
@@ -95,3 +97,40 @@ def test_a_velocity_in_the_car_s_frame_keeps_its_sign(speeds, slip):
     found, note = forward_speed(TIMES, np.stack([speed, slip * speed, 0 * speed], axis=1), named=False)
     assert note == ""
     assert np.array_equal(found, speed)
+
+
+def motion_of(channels):
+    frames = np.arange(1, 59, 0.5)
+    steps = ego_motion(frames, channels=channels).steps[1:]
+    return np.array([[step.forward_m, step.left_m, step.yaw_rad] for step in steps]), [step.standing for step in steps]
+
+
+@given(
+    speeds=knots, rates=knots, mounted=quaternions, heading=st.floats(-np.pi, np.pi), backwards=st.booleans(),
+    unit=st.sampled_from([1.0, 1 / 9.80665]),
+)  # fmt: skip
+def test_any_mounting_heading_and_gear_gives_the_same_motion(speeds, rates, mounted, heading, backwards, unit):
+    """The speed is a velocity over ground where the car drives forward, and its own where it reverses."""
+    speed, rate = np.clip(6 + curve(speeds, 8.0), 0, None), curve(rates, 0.3)
+    rate = np.where(speed > 0.5, rate, 0.0)
+    assume(np.abs(rate).max() > 0.05)
+    speed = -np.clip(speed, 0, 5) if backwards else speed
+    force, turning = feel(speed, rate)
+    # The car's own acceleration over a minute must not look like a hill.
+    assume(np.linalg.norm(force[:, :2].mean(axis=0)) < 0.1)
+    turned = rotation(mounted)
+    course = heading + np.cumsum(rate) * 0.02
+    linear = np.stack([speed * np.cos(course), speed * np.sin(course), 0 * speed], axis=1)
+    own = np.stack([speed, 0 * speed, 0 * speed], axis=1)
+    zeros = np.zeros_like(own)
+    topics = [
+        Vectors(kind="Imu", topic="/imu", frame="", time_N=TIMES, linear_N3=force @ turned.T * unit,
+                angular_N3=turning @ turned.T),
+        Vectors(kind="TwistStamped", topic="/speed" if backwards else "/gps/vel", frame="", time_N=TIMES,
+                linear_N3=own if backwards else linear, angular_N3=zeros),
+    ]  # fmt: skip
+    found, stood = motion_of(choose(car_streams(topics), end=58.0, max_gap_s=0.5).log.channels)
+    wanted, stands = motion_of({SPEED: (TIMES, speed), YAW_RATE: (TIMES, rate)})
+    assert stood == stands
+    scale = np.abs(wanted).max(axis=0)
+    assert (np.abs(found - wanted) <= 0.04 * scale + 1e-6).all()

@@ -68,6 +68,8 @@ def test_what_cannot_be_proven_is_named():
     (line,) = check(constant, clock=None, focal_px=math.nan, width=0).unusual
     assert "speed_mps reaches 90 m/s (324 km/h): check the unit" in line
     assert "speed_kmh" in line
+    (line,) = check({"yaw_rate_radps": (TIMES, 0 * TIMES - 1.2)}, clock=None, focal_px=math.nan, width=0).unusual
+    assert "yaw_rate_radps reaches 1.2 rad/s (68.8 degrees a second): check the unit" in line
     pulled = {"speed_mps": (TIMES, 0 * TIMES + 40), "yaw_rate_radps": (TIMES, 0 * TIMES - 0.5)}
     (line,) = check(pulled, clock=None, focal_px=math.nan, width=0).unusual
     assert "speed times yaw rate is 20 m/s2" in line

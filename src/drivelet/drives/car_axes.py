@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -21,6 +20,9 @@ SIDEWAYS = 0.2
 """A car does not usually drive more sideways than this; a velocity that does is not in the car's frame."""
 REVERSING_MPS = 8.0
 """Nor does it reverse faster than this."""
+
+TURNING_M = 3.0
+"""Nor does it turn round within such a way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,21 +112,19 @@ def _in_car_frame(velocity_N3: Floats, size_N: Floats) -> bool:
 def _signed(time_N: Floats, velocity_N: np.ndarray) -> Floats:
     """Return the size, negative after a stop from which the car goes back the way it came.
 
-    A car cannot turn round within three metres: where the course does, it has changed gear. It mostly drives forward.
+    Where the course turns round within less way than a car can, it has changed gear. It mostly drives forward.
     """
     order = np.argsort(time_N, kind="stable")
     time_N, velocity_N = time_N[order], velocity_N[order]
-    size_N, sign_N, sign = np.abs(velocity_N), np.ones(len(velocity_N)), 1.0
+    size_N, sign_N = np.abs(velocity_N), np.ones(len(velocity_N))
     way_N = np.concatenate([[0.0], np.cumsum(np.nan_to_num((size_N[1:] + size_N[:-1]) / 2) * np.diff(time_N))])
     fast = np.flatnonzero(size_N > MOVING_MPS)
-    for before, now in pairwise(fast.tolist()):
-        turned = np.real(velocity_N[now] * np.conj(velocity_N[before])) < -0.7 * size_N[now] * size_N[before]
-        if turned and way_N[now] - way_N[before] < 3.0:
-            sign = -sign
-            # The gear is changed where it is slowest.
-            sign_N[
-                before + 1 + int(np.nan_to_num(size_N[before + 1 : now]).argmin()) if now > before + 1 else now :
-            ] = sign
+    course = velocity_N[fast] / size_N[fast]
+    back = np.real(course[1:] * np.conj(course[:-1])) < -0.7
+    for place in np.flatnonzero(back & (np.diff(way_N[fast]) < TURNING_M)):
+        # The gear is changed where it is slowest.
+        slow = fast[place] + 1 + int(np.nan_to_num(size_N[fast[place] + 1 : fast[place + 1] + 1]).argmin())
+        sign_N[slow:] *= -1
     signed_N = np.empty(len(order))
     signed_N[order] = size_N * sign_N
     return -signed_N if np.nansum(signed_N) < 0 else signed_N

@@ -16,9 +16,9 @@ SLOW_S, LONG = 5.0, 100.0
 """Samples further apart than this tell little of a drive; a log so many times as long as its pictures is another's."""
 FAST_MPS = 60.0
 """216 km/h: faster than nearly all that is recorded."""
-TURNING_RADPS = 2.0
+WINDING_RADPS, TURNING_RADPS = 0.8, 2.0
 SIDEWAYS_MPS2 = 15.0
-"""No road car turns or is pulled sideways like this for a twentieth of a drive; half of the second is rare."""
+"""A car rarely turns like the first for a twentieth of a drive, and never like the second or is pulled sideways so."""
 FITS = 0.9
 LIVELY_MPS2 = 0.2
 NEAR = 0.15
@@ -111,6 +111,11 @@ def _check_yaw(channels: Channels, clock: ClockOffset | None, focal_px: float, w
         verdict.refused[YAW_RATE] = f"it turns {scale:.3g} times as much as the picture: {fits}"
     elif pull > 3.6 * SIDEWAYS_MPS2 / 2:
         verdict.refused[YAW_RATE] = f"at this speed it would be pulled sideways by {pull:.3g} m/s2: {fits}"
+    elif high > WINDING_RADPS:
+        verdict.unusual.append(
+            f"{YAW_RATE} reaches {high:.3g} rad/s ({degrees(high):.3g} degrees a second): check the unit; "
+            f"if it is deg/s, {setting(YAW_RATE, 'degps')}"
+        )
     elif pull > SIDEWAYS_MPS2:
         verdict.unusual.append(
             f"speed times yaw rate is {pull:.3g} m/s2, more than tyres hold: check the units; "
