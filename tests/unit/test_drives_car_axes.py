@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from drivelet.drives.car_axes import UNMEASURED, Vectors, car_streams, forward_speed
+from drivelet.drives.messages import upright
 from drivelet.drives.mounting import find_up, snapped, usual_forward
 
 TIMES = np.arange(0, 20, 0.1)
@@ -131,6 +132,21 @@ def test_nothing_and_no_numbers_are_no_error():
     lost = vectors("/vel", (math.nan,) * 3, (math.nan,) * 3, kind="TwistStamped")
     streams = car_streams([empty, broken, lost])
     assert not any(np.isfinite(stream.value_N).any() for stream in streams)
+
+
+@pytest.mark.parametrize(
+    ("force", "rate", "note"),
+    [
+        ((0.1, 0.2, 9.8), 0.3, ""),
+        ((0.01, 0.02, -1.0), -0.3, "z points down: yaw rate turned"),
+        ((0.1, 9.8, 0.2), math.nan, "upward is y of its axes, which is not read"),
+        (NOTHING, math.nan, "no gravity in its acceleration: how it is mounted is not known"),
+    ],
+)
+def test_a_rate_about_z_is_the_yaw_rate_only_where_gravity_says_so(force, rate, note):
+    found_N, said = upright(np.full(9, 0.3), np.tile(force, (9, 1)))
+    assert found_N == pytest.approx(np.full(9, rate), nan_ok=True)
+    assert said == note
 
 
 def test_axes_are_snapped_and_forward_is_level():

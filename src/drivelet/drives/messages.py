@@ -11,8 +11,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from drivelet.core.artifacts import ImageArray
+from drivelet.drives.mounting import NO_GRAVITY, axis_words, by_gravity
 from drivelet.drives.pictures import CODECS, PictureError, decode_raw, decode_still
+from drivelet.drives.reading import Floats
 
 STILLS = ("CompressedImage", "Image", "RawImage")
 VIDEO = "CompressedVideo"
@@ -86,6 +90,18 @@ def _first(message: Any, path: str) -> float:
         return float(field(message, path)[0])
     except BROKEN:
         return 0.0
+
+
+def upright(yaw_rate_N: Floats, acceleration_N3: Floats) -> tuple[Floats, str]:
+    """Return the rate about the upward axis from that about z, NaN where z is not upright, and a note where it is not
+    turned upwards.
+    """
+    up = by_gravity(acceleration_N3)
+    if up is None:
+        return np.full(len(yaw_rate_N), np.nan), f"{NO_GRAVITY}: how it is mounted is not known"
+    if abs(up.axis_3[2]) < 0.9:
+        return np.full(len(yaw_rate_N), np.nan), f"upward is {axis_words(up.axis_3)} of its axes, which is not read"
+    return yaw_rate_N * np.sign(up.axis_3[2]), "" if up.axis_3[2] > 0 else "z points down: yaw rate turned"
 
 
 def focal_of(message: Any) -> tuple[float, int] | None:

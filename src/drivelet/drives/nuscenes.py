@@ -18,8 +18,7 @@ import numpy as np
 
 from drivelet.core.errors import InputError
 from drivelet.drives.images import file_pictures
-from drivelet.drives.messages import BROKEN
-from drivelet.drives.mounting import NO_GRAVITY, axis_words, by_gravity
+from drivelet.drives.messages import BROKEN, upright
 from drivelet.drives.reading import DriveSource, Dropped, Floats, Pictures, Reader, Recording, Stream, by_time
 
 CAMERA = "CAM_FRONT"
@@ -225,7 +224,7 @@ def _can(folder: Path, scene: str, origin_us: int) -> tuple[list[Stream], dict[s
             time_N = np.array([(time - origin_us) * 1e-6 for time, _ in samples])
             value_N, note = np.array([value for _, value in samples], float), ""
             if message == "ms_imu":
-                value_N, note = _levelled(rows, read)
+                value_N, note = _levelled(rows, read, value_N)
             streams.append(Stream(channel=channel, source=file.name, time_N=time_N, value_N=value_N, note=note))
     return streams, lost, dropped
 
@@ -237,19 +236,12 @@ def _sample(row: Row, read: Callable[[Row], float]) -> tuple[int, float] | None:
         return None
 
 
-def _levelled(rows: list[Row], read: Callable[[Row], float]) -> tuple[Floats, str]:
-    """Return the rate about the upward axis for every sample, and a note where this is not the IMU's z."""
-    good = [row for row in rows if _sample(row, read) is not None]
+def _levelled(rows: list[Row], read: Callable[[Row], float], value_N: Floats) -> tuple[Floats, str]:
+    forces = [row["linear_accel"] for row in rows if isinstance(row.get("linear_accel"), list)]
     try:
-        force_N3, rate_N3 = (
-            np.array([row[name] for row in good], float).reshape(-1, 3) for name in ("linear_accel", "rotation_rate")
-        )
+        return upright(value_N, np.array(forces, float).reshape(-1, 3))
     except BROKEN:
-        return np.full(len(good), np.nan), "its accelerations are no numbers"
-    up = by_gravity(force_N3)
-    if up is None:
-        return np.full(len(good), np.nan), f"{NO_GRAVITY}: how the IMU is mounted is not known"
-    return rate_N3 @ up.axis_3, "" if up.axis_3[2] > 0.9 else f"upward is {axis_words(up.axis_3)} of its axes"
+        return np.full(len(value_N), np.nan), "its accelerations are no numbers"
 
 
 def _ego(scene: Scene) -> list[Stream]:
