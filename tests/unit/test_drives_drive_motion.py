@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,15 @@ def test_a_gyro_in_degrees_is_refused_by_the_picture():
     assert list(motion.refused) == ["yaw_rate_radps"]
     assert "yaw_rate_radps" not in motion.log.channels
     assert motion.ego.sources["yaw"].startswith("unknown: there is no gyro")
+
+
+def test_slow_degrees_are_refused_in_a_steady_turn():
+    times, moved, _ = turning()
+    steady = [replace(motion, shift_px=FOCAL * 0.002) for motion in moved]
+    gyro = Samples(np.arange(-2, 22, 0.01), np.full(2400, np.degrees(0.02)))
+    log = SensorLog(channels={"yaw_rate_radps": gyro})
+    motion = find_motion(times, log, steady, focal_px=None, clock=ClockConfig(), ego=EgoConfig(), width=320)
+    assert "deg/s would fit" in motion.refused["yaw_rate_radps"]
 
 
 def test_what_is_doubted_serves_only_where_the_picture_bears_it_out():

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,26 +10,24 @@ from hypothesis import strategies as st
 
 from drive_files import HEADER, write_video
 from drivelet.core.errors import InputError
-from drivelet.drives.clock import ClockOffset
 from drivelet.drives.ingest import IngestConfig, ingest
-from drivelet.drives.plausible import check, gain_over_pull, other_unit
+from drivelet.drives.plausible import check, gain_over_pull, other_unit, seen_turning
 
 TIMES = np.arange(0, 60, 0.1)
 SPEED = 12 + 5 * np.sin(TIMES / 3)
 RATE = 0.15 * np.sin(TIMES / 4)
 RIGHT = {"speed_mps": SPEED, "yaw_rate_radps": RATE, "acceleration_mps2": np.gradient(SPEED, TIMES)}
 IN_KMH, IN_DEGREES = 3.6, math.degrees(1)
-SEEN = ClockOffset(offset_s=0.1, confidence=0.9, slope_px_per_rad=900.0)
 
 
-def judged(*, clock=None, focal_px=math.nan, width=1280, **factors):
+def judged(*, slope=math.nan, focal_px=math.nan, width=1280, **factors):
     channels = {name: (TIMES, values * factors.get(name, 1.0)) for name, values in RIGHT.items()}
-    return check(channels, clock=clock, focal_px=focal_px, width=width)
+    return check(channels, slope=slope, focal_px=focal_px, width=width)
 
 
 def test_a_drive_in_the_right_units_is_left_alone():
-    for clock, focal in ((None, math.nan), (SEEN, math.nan), (SEEN, 910.0), (replace(SEEN, alarm="turns repeat"), 5.0)):
-        assert judged(clock=clock, focal_px=focal) == judged()
+    for slope, focal in ((900.0, math.nan), (900.0, 910.0), (math.nan, 910.0), (300.0, math.nan), (-900.0, 910.0)):
+        assert judged(slope=slope, focal_px=focal) == judged()
     assert (judged().refused, judged().unusual) == ({}, [])
 
 
@@ -54,24 +51,39 @@ def test_a_channel_in_another_unit_is_refused_with_the_unit_that_fits(channel, f
 
 def test_slow_turning_in_degrees_is_caught_by_the_picture_and_by_the_speed():
     slow = IN_DEGREES / 20
-    by_picture = judged(yaw_rate_radps=slow, clock=replace(SEEN, slope_px_per_rad=900 / IN_DEGREES))
+    by_picture = judged(yaw_rate_radps=slow, slope=900 / IN_DEGREES)
     assert "times as much as the picture" in by_picture.refused["yaw_rate_radps"]
-    known = judged(yaw_rate_radps=slow, clock=replace(SEEN, slope_px_per_rad=900 / IN_DEGREES), focal_px=900.0)
+    known = judged(yaw_rate_radps=slow, slope=900 / IN_DEGREES, focal_px=900.0)
     assert "57.3 times as much as the picture" in known.refused["yaw_rate_radps"]
+    wild = judged(yaw_rate_radps=slow, slope=1.0, focal_px=900.0).refused["yaw_rate_radps"]
+    assert wild == "it turns 900 times as much as the picture: check the unit"
     fast = {"speed_mps": (TIMES, 0 * TIMES + 30), "yaw_rate_radps": (TIMES, 0 * TIMES + 1.2)}
-    found = check(fast, clock=None, focal_px=math.nan, width=0)
+    found = check(fast)
     assert "pulled sideways by 36 m/s2" in found.refused["yaw_rate_radps"]
+
+
+@pytest.mark.parametrize("rate", [0.5, -0.5])
+def test_a_steady_turn_is_compared_with_the_picture(rate):
+    frames, steady = np.arange(0, 4, 0.1), (np.arange(0, 5, 0.05), np.full(100, rate))
+    shift = np.full(40, 300 * rate / 10) + np.random.default_rng(0).normal(0, 1, 40)
+    shift[[0, 7]] = math.nan
+    sure = np.where(np.arange(40) % 5, 0.8, 0.3)
+    assert seen_turning(frames, shift, sure, steady) == pytest.approx(300, rel=0.2)
+    assert math.isnan(seen_turning(frames, shift - shift, sure, steady))
+    assert math.isnan(seen_turning(frames, -shift, sure, steady))
+    assert math.isnan(seen_turning(frames[:5], shift[:5], sure[:5], steady))
+    assert math.isnan(seen_turning(frames, shift, sure, (steady[0], steady[1] / 50)))
 
 
 def test_what_cannot_be_proven_is_named():
     constant = {"speed_mps": (TIMES, 0 * TIMES + 90)}
-    (line,) = check(constant, clock=None, focal_px=math.nan, width=0).unusual
+    (line,) = check(constant).unusual
     assert "speed_mps reaches 90 m/s (324 km/h): check the unit" in line
     assert "speed_kmh" in line
-    (line,) = check({"yaw_rate_radps": (TIMES, 0 * TIMES - 1.2)}, clock=None, focal_px=math.nan, width=0).unusual
+    (line,) = check({"yaw_rate_radps": (TIMES, 0 * TIMES - 1.2)}).unusual
     assert "yaw_rate_radps reaches 1.2 rad/s (68.8 degrees a second): check the unit" in line
     pulled = {"speed_mps": (TIMES, 0 * TIMES + 40), "yaw_rate_radps": (TIMES, 0 * TIMES - 0.5)}
-    (line,) = check(pulled, clock=None, focal_px=math.nan, width=0).unusual
+    (line,) = check(pulled).unusual
     assert "speed times yaw rate is 20 m/s2" in line
     (line,) = judged(acceleration_mps2=1 / 5.5).unusual
     assert "5.5 times as much as the acceleration says" in line
@@ -130,7 +142,7 @@ def test_other_times_are_not(times, end):
     ],
 )
 def test_times_that_are_unusual_are_named(times, words):
-    (line,) = check({"speed_mps": (times, 0 * times + 9)}, clock=None, focal_px=math.nan, width=0, end=4.0).unusual
+    (line,) = check({"speed_mps": (times, 0 * times + 9)}, end=4.0).unusual
     assert words in line
 
 

@@ -10,7 +10,7 @@ from drivelet.core.artifacts import EgoMotion
 from drivelet.drives.clock import ClockConfig, ClockOffset, estimate_offset
 from drivelet.drives.ego_motion import YAW_RATE, EgoConfig, ego_motion
 from drivelet.drives.image_motion import ImageMotion
-from drivelet.drives.plausible import check
+from drivelet.drives.plausible import check, seen_turning
 from drivelet.drives.sensors import Samples, SensorLog
 
 SURE = 0.5
@@ -66,7 +66,8 @@ def find_motion(
         doubts: channel -> why it may only be used where the picture bears it out.
     """
     log, offset, turned = _compared(times, log, visual, clock)
-    verdict = check(log.channels, clock=offset, focal_px=focal_px or nan, width=width, end=times[-1])
+    slope = _slope(times, log, visual, offset)
+    verdict = check(log.channels, slope=slope, focal_px=focal_px or nan, width=width, end=times[-1])
     borne_out = offset is not None and not offset.alarm
     refused = {**({} if borne_out else {c: why for c, why in doubts.items() if c in log.channels}), **verdict.refused}
     log = SensorLog(channels={name: samples for name, samples in log.channels.items() if name not in refused})
@@ -79,6 +80,16 @@ def find_motion(
         ego=motion, log=_on_camera_clock(log, offset), clock=offset, refused=refused,
         assumed=[*turned, *verdict.unusual],
     )  # fmt: skip
+
+
+def _slope(times: Sequence[float], log: SensorLog, visual: Sequence[ImageMotion], offset: ClockOffset | None) -> float:
+    """Pixels a radian, by the clocks' comparison where this is sound, else as the turning comes."""
+    if offset is None:
+        return nan
+    if not offset.alarm:
+        return offset.slope_px_per_rad
+    shifts, quality = [motion.shift_px for motion in visual], [motion.quality for motion in visual]
+    return seen_turning(times, shifts, quality, log.channels[YAW_RATE])
 
 
 def _compared(

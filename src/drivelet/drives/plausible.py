@@ -1,13 +1,12 @@
 """Units that cannot be what they are said to be: by what cars do, by the channels together, and by the picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from math import degrees, nan
 
 import numpy as np
 
-from drivelet.drives.clock import ClockOffset
 from drivelet.drives.reading import Floats
 from drivelet.drives.units import GRAVITY, SCALES
 
@@ -23,8 +22,10 @@ FITS = 0.9
 LIVELY_MPS2 = 0.2
 NEAR = 0.15
 """Correlation, acceleration and relative distance with which two channels tell a factor."""
-FOCAL_WIDTHS = (0.15, 6.0)
+FOCAL_WIDTHS = (0.2, 5.0)
 """Focal lengths that cameras have, in widths of the picture: from a fisheye to a long lens."""
+ENOUGH, STEADY_RADPS, SEEN = 10, 0.3, 0.7
+"""Frames, turning and correlation from which on picture and gyro are compared without their clocks."""
 
 Channels = Mapping[str, tuple[Floats, Floats]]
 
@@ -74,19 +75,21 @@ def _check_times(channels: Channels, end: float, verdict: Verdict) -> None:
             )
 
 
-def check(channels: Channels, *, clock: ClockOffset | None, focal_px: float, width: int, end: float = nan) -> Verdict:
+def check(
+    channels: Channels, *, slope: float = nan, focal_px: float = nan, width: int = 0, end: float = nan
+) -> Verdict:
     """Return which channels are in another unit than they are said to be.
 
     Args:
         channels: times and values of each channel.
-        clock: of the yaw rate against the picture.
+        slope: pixels that the far scene shifts a radian of the gyro, NaN where unknown.
         focal_px: where the source tells it, else NaN.
         width: of the pictures, 0 where there are none.
         end: time of the last frame, the first being at 0.
     """
     verdict = Verdict()
     _check_times(channels, end, verdict)
-    _check_yaw(channels, clock, focal_px, width, verdict)
+    _check_yaw(channels, _scale_by_picture(slope, focal_px, width), verdict)
     _check_acceleration(channels, verdict)
     if SPEED in channels and SPEED not in verdict.refused:
         high = float(np.quantile(np.abs(channels[SPEED][1]), 0.95))
@@ -98,17 +101,17 @@ def check(channels: Channels, *, clock: ClockOffset | None, focal_px: float, wid
     return verdict
 
 
-def _check_yaw(channels: Channels, clock: ClockOffset | None, focal_px: float, width: int, verdict: Verdict) -> None:
+def _check_yaw(channels: Channels, scale: float, verdict: Verdict) -> None:
     if YAW_RATE not in channels:
         return
     high = float(np.quantile(np.abs(channels[YAW_RATE][1]), 0.95))
-    scale = _scale_by_picture(clock, focal_px, width)
     pull = _pull(channels)
     fits = f"check the unit; deg/s would fit ({setting(YAW_RATE, 'degps')})"
     if high > TURNING_RADPS:
         verdict.refused[YAW_RATE] = f"it turns at {high:.3g} rad/s, as no car does: {fits}"
     elif scale > 20:
-        verdict.refused[YAW_RATE] = f"it turns {scale:.3g} times as much as the picture: {fits}"
+        told = fits if 30 < scale < 110 else "check the unit"
+        verdict.refused[YAW_RATE] = f"it turns {scale:.3g} times as much as the picture: {told}"
     elif pull > 3.6 * SIDEWAYS_MPS2 / 2:
         verdict.refused[YAW_RATE] = f"at this speed it would be pulled sideways by {pull:.3g} m/s2: {fits}"
     elif high > WINDING_RADPS:
@@ -123,15 +126,34 @@ def _check_yaw(channels: Channels, clock: ClockOffset | None, focal_px: float, w
         )
 
 
-def _scale_by_picture(clock: ClockOffset | None, focal_px: float, width: int) -> float:
+def seen_turning(
+    times: Sequence[float], shift_px: Sequence[float], quality: Sequence[float], rate: tuple[Floats, Floats]
+) -> float:
+    """Return the pixels that the far scene shifts a radian that the gyro turns, without looking for a clock's offset;
+    NaN where they do not go together. It serves for a steady turn, in which no offset can be found.
+    """
+    time_S, rate_S = rate
+    angle_S = np.concatenate([[0.0], np.cumsum((rate_S[1:] + rate_S[:-1]) / 2 * np.diff(time_S))])
+    times_F = np.asarray(times, float)
+    felt_N = np.diff(np.interp(times_F, time_S, angle_S, left=nan, right=nan)) / np.diff(times_F)
+    shift_N, weight_N = np.asarray(shift_px, float)[1:] / np.diff(times_F), np.asarray(quality, float)[1:]
+    good_N = np.isfinite(felt_N) & np.isfinite(shift_N)
+    felt_N, shift_N, weight_N = felt_N[good_N], shift_N[good_N], weight_N[good_N]
+    both, felt, seen = (float(np.sum(weight_N * v)) for v in (felt_N * shift_N, felt_N**2, shift_N**2))
+    # A slow one may be nothing but the gyro's bias, and the picture's.
+    if len(felt_N) < ENOUGH or np.median(np.abs(felt_N)) < STEADY_RADPS or both <= SEEN * np.sqrt(felt * seen):
+        return nan
+    return both / felt
+
+
+def _scale_by_picture(slope: float, focal_px: float, width: int) -> float:
     """How many times as much the gyro turns as the picture; 1 where this is not known, or near it."""
-    if clock is None or clock.alarm or not clock.slope_px_per_rad > 0:
+    if not slope > 0:
         return 1.0
     if np.isfinite(focal_px):
-        return focal_px / clock.slope_px_per_rad
+        return focal_px / slope
     least, most = (share * width for share in FOCAL_WIDTHS)
-    in_degrees = degrees(clock.slope_px_per_rad)
-    return degrees(1) if clock.slope_px_per_rad < least and least <= in_degrees <= most else 1.0
+    return degrees(1) if slope < least and least <= degrees(slope) <= most else 1.0
 
 
 def _pull(channels: Channels) -> float:
