@@ -89,6 +89,13 @@ def test_an_imu_turned_about_the_upward_axis_is_turned_back_by_the_speed():
     assert found(*mixed)["/imu", "acceleration_mps2"].value_N == pytest.approx(stream.value_N[shuffled])
 
 
+def test_a_wild_time_costs_no_memory():
+    times = np.concatenate([TIMES, [2e18, -1e300, math.inf]])
+    imu = vectors("/imu", (0.1, 0.1, 9.8), (0.0, 0.0, 0.2), times=times)
+    streams = found(imu, vectors("/can", (9.0, 0.0, 0.0), NOTHING, kind="TwistStamped", times=times))
+    assert streams["/imu", "acceleration_mps2"].value_N == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("velocity", [(0.0, 15.0, 0.0), (-15.0, 0.0, 0.1), (-10.0, -11.18034, 0.0)])
 def test_a_velocity_over_ground_is_no_forward_one(velocity):
     streams = found(vectors("/vel", velocity, NOTHING, kind="TwistStamped"))

@@ -45,7 +45,7 @@ def test_a_channel_in_another_unit_is_refused_with_the_unit_that_fits(channel, f
     refused = judged(**{channel: factor}).refused
     assert list(refused) == [channel]
     quantity = channel.rpartition("_")[0]
-    assert f"name the column {quantity}_{unit} or set units.{quantity}={unit}" in refused[channel]
+    assert f"name the column {quantity}_{unit} or --set units.{quantity}={unit}" in refused[channel]
     assert "check the unit" in refused[channel]
 
 

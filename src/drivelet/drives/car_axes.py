@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drivelet.drives.mounting import MINE_DEG, NO_GRAVITY, Up, X, Z, axis_words, find_up, fitted_forward, usual_forward
-from drivelet.drives.reading import Floats, Stream
+from drivelet.drives.reading import FAR_S, Floats, Stream
 
 IMU = "Imu"
 SPEED, YAW_RATE, ACCELERATION = "speed_mps", "yaw_rate_radps", "acceleration_mps2"
@@ -177,8 +177,10 @@ def _by_speed(topic: Vectors, up: Up, gyro: Vectors, speed: Stream, usual_3: Flo
 
 
 def _rising(time_N: Floats, value_N: Floats) -> tuple[Floats, Floats]:
-    """The finite samples of a channel or vector in order of time, one a time."""
+    """The finite samples of a channel or vector in order of time, one a time, none of a time a day off."""
     good_N = np.isfinite(time_N) & np.isfinite(value_N.reshape(len(value_N), -1)).all(axis=1)
+    if good_N.any():
+        good_N &= np.abs(time_N - np.median(time_N[good_N])) <= FAR_S
     times_N, first_N = np.unique(time_N[good_N], return_index=True)
     return times_N, value_N[good_N][first_N]
 

@@ -41,7 +41,7 @@ class Verdict:
 def setting(channel: str, unit: str) -> str:
     """Return how another unit of a channel is set."""
     quantity = channel.rpartition("_")[0]
-    return f"name the column {quantity}_{unit} or set units.{quantity}={unit}"
+    return f"name the column {quantity}_{unit} or --set units.{quantity}={unit}"
 
 
 def other_unit(time_N: Floats, end: float) -> str:
