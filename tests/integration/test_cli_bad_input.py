@@ -87,8 +87,10 @@ def test_a_truncated_video_is_named(refuse: Refuse, tiny_folder: Path, command: 
 def test_a_sensor_log_with_a_wrong_header_is_named(refuse: Refuse) -> None:
     write_video(Path("drive.mp4"))
     write_sensors(Path("drive.csv"))
-    Path("drive.csv").write_text(Path("drive.csv").read_text().replace("speed_mps", "speed_kmh"))
-    assert "drive.csv: header lacks speed_mps; expected timestamp_s," in refuse("ingest", "drive.mp4", "--out", "out")
+    Path("drive.csv").write_text(Path("drive.csv").read_text().replace("timestamp_s", "time"))
+    assert "drive.csv: header lacks timestamp_s; expected timestamp_s and" in refuse(
+        "ingest", "drive.mp4", "--out", "out"
+    )
 
 
 USES_OF_A_MANIFEST = (

@@ -76,3 +76,24 @@ def test_thinning_ends_at_the_same_place(rates: list[float], speeds: list[float]
     assert math.isnan(motion.steps[30].yaw_rad)
     motion = ego_motion(times.tolist(), channels=channels)
     assert where(thin(motion, [0, *sorted(kept), 59])) == pytest.approx(where(motion))
+
+
+@given(
+    rates=st.lists(st.floats(-0.5, 0.5), min_size=8, max_size=8),
+    speeds=st.lists(st.floats(-15, 15), min_size=8, max_size=8),
+)
+def test_the_same_drive_backwards_has_the_opposite_translation_and_the_same_turn(
+    rates: list[float], speeds: list[float]
+) -> None:
+    fine, knots = np.arange(-0.5, 6.5, 0.02), np.linspace(-0.5, 6.5, 8)
+    times = (np.arange(60) * 0.1).tolist()
+    yaw_rate = (fine, np.interp(fine, knots, rates))
+    speed = np.interp(fine, knots, speeds)
+    ahead, back = (
+        ego_motion(times, channels={"speed_mps": (fine, sign * speed), "yaw_rate_radps": yaw_rate}) for sign in (1, -1)
+    )
+    for one, other in zip(ahead.steps, back.steps, strict=True):
+        assert one.standing == other.standing
+        assert (one.forward_m, one.left_m, one.yaw_rad) == pytest.approx(
+            (-other.forward_m, -other.left_m, other.yaw_rad), nan_ok=True
+        )

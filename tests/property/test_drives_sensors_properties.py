@@ -1,12 +1,14 @@
 """Whatever a log holds: cleaned streams rise in time, are finite and plausible, and every sample is accounted for."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from drivelet.drives.reading import Stream, by_time, first_rising
 from drivelet.drives.sensors import LARGEST, SensorLog, align, choose, clean
+from drivelet.drives.units import SCALES, UnitConfig, column, in_units
 
 NUMBERS = st.floats(width=64, allow_nan=True, allow_infinity=True)
 TIMES = st.one_of(st.floats(-5, 5), NUMBERS)
@@ -92,3 +94,30 @@ def test_first_rising_keeps_places_of_finite_rising_times(times):
     assert (np.diff(times[kept]) > 0).all()
     if len(times) and (np.abs(times) < 40_000).all() and (np.diff(times) > 0).all():
         assert len(kept) == len(times)
+
+
+UNITS = [(quantity, unit) for quantity, units in SCALES.items() for unit in units]
+
+
+@given(st.sampled_from(UNITS), st.floats(-100, 100))
+def test_a_column_in_any_unit_holds_the_same(named, value):
+    quantity, unit = named
+    kept, factor = column(f" {quantity.title()}_{unit.upper()} ")
+    assert kept == f"{quantity}_{next(iter(SCALES[quantity]))}"
+    assert value / SCALES[quantity][unit] * factor == pytest.approx(value)
+    assert column(f"{quantity}_{unit}x") is None
+
+
+@given(
+    st.sampled_from([("speed_mps", "kmh"), ("speed_mps", "mph"), ("speed_mps", "kn"), ("yaw_rate_radps", "degps"),
+                     ("acceleration_mps2", "g")]),
+    st.lists(st.floats(-9, 9), min_size=1, max_size=9),
+)  # fmt: skip
+def test_a_stream_in_any_unit_that_is_set_holds_the_same(named, values):
+    channel, unit = named
+    quantity = channel.rpartition("_")[0]
+    given_in = stream(list(enumerate(np.array(values) / SCALES[quantity][unit])), channel=channel)
+    found = in_units(given_in, UnitConfig(**{quantity: unit}))
+    assert found.value_N == pytest.approx(np.array(values))
+    assert in_units(found, UnitConfig(**{quantity: unit})) == found
+    assert in_units(given_in, UnitConfig()) == given_in

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,56 @@ def test_the_clock_is_found_and_the_sensors_are_put_on_it():
     standing = [step.standing for step in motion.ego.steps]
     assert standing[90:110] == [True] * 20
     assert standing[60:70] == [False] * 10
+
+
+def test_a_gyro_of_the_other_sign_is_turned_by_the_picture():
+    times, moved, log = turning()
+    right, wrong = (find(times, with_gyro(log, lambda rate, s=s: s * rate), moved) for s in (1, -1))
+    assert [step.yaw_rad for step in wrong.ego.steps] == pytest.approx(
+        [s.yaw_rad for s in right.ego.steps], nan_ok=True
+    )
+    assert wrong.clock == right.clock
+    assert right.assumed == []
+    assert "sign is turned" in wrong.assumed[0]
+    assert np.array_equal(wrong.log.channels["yaw_rate_radps"].value_N, log.channels["yaw_rate_radps"].value_N)
+
+
+def test_a_gyro_in_degrees_is_refused_by_the_picture():
+    times, moved, log = turning()
+    motion = find_motion(
+        times, with_gyro(log, np.degrees), moved, focal_px=None, clock=ClockConfig(), ego=EgoConfig(), width=320
+    )
+    assert list(motion.refused) == ["yaw_rate_radps"]
+    assert "yaw_rate_radps" not in motion.log.channels
+    assert motion.ego.sources["yaw"].startswith("unknown: there is no gyro")
+
+
+def test_slow_degrees_are_refused_in_a_steady_turn():
+    times, moved, _ = turning()
+    steady = [replace(motion, shift_px=FOCAL * 0.002) for motion in moved]
+    gyro = Samples(np.arange(-2, 22, 0.01), np.full(2400, np.degrees(0.02)))
+    log = SensorLog(channels={"yaw_rate_radps": gyro})
+    motion = find_motion(times, log, steady, focal_px=None, clock=ClockConfig(), ego=EgoConfig(), width=320)
+    assert "deg/s would fit" in motion.refused["yaw_rate_radps"]
+
+
+def test_what_is_doubted_serves_only_where_the_picture_bears_it_out():
+    times, moved, log = turning()
+    why = {"yaw_rate_radps": "how it is mounted is not known"}
+
+    def refused(log, moved):
+        settings = {"focal_px": None, "clock": ClockConfig(), "ego": EgoConfig(), "doubts": why}
+        return find_motion(times, log, moved, **settings).refused
+
+    assert refused(log, moved) == {}
+    assert refused(with_gyro(log, np.negative), moved) == {}
+    assert refused(log, []) == why
+    assert refused(with_gyro(log, lambda rate: 0.1 * np.sin(np.arange(len(rate)) * 0.05)), moved) == why
+
+
+def with_gyro(log, change):
+    gyro = log.channels["yaw_rate_radps"]
+    return SensorLog(channels={**log.channels, "yaw_rate_radps": Samples(gyro.time_N, change(gyro.value_N))})
 
 
 def test_the_picture_tells_the_focal_length_where_the_source_does_not():

@@ -117,6 +117,64 @@ def test_speed_is_believed_before_the_picture_and_their_quarrel_is_told() -> Non
     assert "agrees in 0%" in motion.sources["standing"]
 
 
+def test_a_car_that_reverses_moves_backwards_and_turns() -> None:
+    motion = ego_motion(TIMES, channels=steady(-3.0, 0.1))
+    assert {step.standing for step in motion.steps} == {False}
+    assert motion.steps[5].forward_m == pytest.approx(-0.3, abs=1e-4)
+    assert motion.steps[5].yaw_rad == pytest.approx(0.01)
+    assert motion.steps[5].left_m < 0
+
+
+def test_a_car_that_goes_from_reverse_to_forward_stands_between() -> None:
+    speed = np.interp(FINE, [-1, 6, 8, 12, 14, 21], [-2, -2, 0, 0, 3, 3])
+    motion = ego_motion(TIMES, channels={"speed_mps": (FINE, speed), "yaw_rate_radps": (FINE, 0 * FINE)})
+    states = [step.standing for step in motion.steps]
+    assert (states[30], states[100], states[170]) == (False, True, False)
+    assert motion.steps[30].forward_m == pytest.approx(-0.2)
+    assert motion.steps[170].forward_m == pytest.approx(0.3)
+
+
+def once_a_second(kept: np.ndarray | None = None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    seconds = np.arange(0.3, 19.5)
+    seconds = seconds if kept is None else seconds[kept]
+    return {"speed_mps": (seconds, 8 + seconds / 10), "yaw_rate_radps": (FINE, np.full_like(FINE, 0.1))}
+
+
+def test_a_speed_that_comes_once_a_second_gives_every_frame_its_way() -> None:
+    motion = ego_motion(TIMES, channels=once_a_second())
+    ways = [step.forward_m for step in motion.steps[1:]]
+    assert min(ways) > 0.8
+    assert motion.steps[100].forward_m == pytest.approx(0.1 * (8 + 9.95 / 10), abs=1e-3)
+    assert "up to 2.5 s apart" in motion.sources["translation"]
+    assert {step.standing for step in motion.steps} == {False}
+
+
+def test_one_lost_fix_is_bridged_and_several_are_not() -> None:
+    kept = np.ones(20, bool)
+    kept[[4, 10, 11, 12]] = False
+    motion = ego_motion(TIMES, channels=once_a_second(kept))
+    unknown = [step.t for step in motion.steps[1:] if math.isnan(step.forward_m)]
+    assert min(unknown) == pytest.approx(9.3, abs=0.11)
+    assert max(unknown) == pytest.approx(13.3, abs=0.11)
+
+
+def test_a_speed_that_comes_too_seldom_is_said_to_tell_nothing() -> None:
+    seldom = np.arange(-2, 30, 24.0)
+    channels = {"speed_mps": (seldom, 0 * seldom + 9), "yaw_rate_radps": (FINE, 0 * FINE)}
+    motion = ego_motion(TIMES, channels=channels)
+    assert all(math.isnan(step.forward_m) for step in motion.steps)
+    assert motion.sources["translation"].startswith("unknown")
+    slow = {"speed_mps": (FINE, 0 * FINE + 9), "yaw_rate_radps": (seldom, 0 * seldom)}
+    assert ego_motion(TIMES, channels=slow).sources["yaw"].startswith("unknown")
+
+
+def test_without_a_turn_the_way_ahead_is_known_and_the_way_aside_is_not() -> None:
+    motion = ego_motion(TIMES, channels={"speed_mps": (FINE, 0 * FINE - 4.0)})
+    assert [step.forward_m for step in motion.steps[1:]] == pytest.approx([-0.4] * 199)
+    assert all(math.isnan(step.left_m) and math.isnan(step.yaw_rad) for step in motion.steps)
+    assert motion.sources["translation"] == "speed along the turn; forward only: there is no yaw"
+
+
 def test_motions_must_be_as_many_as_frames() -> None:
     with pytest.raises(ValueError, match="every frame or none"):
         ego_motion(TIMES, visual=[ImageMotion()])

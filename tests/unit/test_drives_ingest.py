@@ -12,7 +12,6 @@ from drivelet.drives.discover import discover
 from drivelet.drives.images import list_images
 from drivelet.drives.ingest import IngestConfig, ingest, ingested
 from drivelet.drives.reading import Recording
-from drivelet.drives.sensors import align, read_sensors
 from drivelet.drives.video import video_pictures
 
 
@@ -84,46 +83,11 @@ def test_images_are_ordered_by_the_numbers_in_their_names(tmp_path):
     assert [file.name for file in plain] == ["img9.png", "img10.png"]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("time,speed\n0,1\n", "header lacks timestamp_s, speed_mps"),
-        ("", "header lacks"),
-        (f"{HEADER}\n", "no rows"),
-        (f"{HEADER}\n0,1,0,0\n0.1,nan,0,0\n", "line 3: speed_mps is 'nan'"),
-        (f"{HEADER}\n0,1,0,0\n0.1,,0,0\n", "line 3: speed_mps is ''"),
-        (f"{HEADER}\n0,1,0\n", "line 2: acceleration_mps2 is None"),
-        (f"{HEADER}\n0,1,0,0\n0.2,1,0,0\n0.1,1,0,0\n", "line 4: timestamp_s 0.1 does not rise"),
-        (f"{HEADER}\n0,1,0,0\n0,1,0,0\n", "line 3: timestamp_s 0 does not rise"),
-        (f"{HEADER}\n0,13000,0,0\n", "check the unit"),
-    ],
-)
-def test_a_bad_sensor_log_is_one_clear_line(tmp_path, text, words):
-    path = tmp_path / "sensors.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=words) as caught:
-        read_sensors(path)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-
-
 def test_sensors_of_another_clock_are_an_error(tmp_path):
     write_video(tmp_path / "a.mp4", frames=5)
     (tmp_path / "a.csv").write_text(f"{HEADER}\n1600000000,1,0,0\n1600000001,1,0,0\n")
     with pytest.raises(InputError, match="do not meet"):
         ingest(IngestConfig(), source=tmp_path / "a.mp4", out=tmp_path / "out")
-
-
-def test_alignment_is_linear_or_nearest_and_empty_in_gaps(tmp_path):
-    path = tmp_path / "s.csv"
-    path.write_text(f"{HEADER}\n0,0,0,0\n1,10,0,0\n5,20,0,0\n")
-    log = read_sensors(path)
-    times = [0.25, 0.75, 3.0, 5.4]
-    linear = align(log, times)["speed_mps"]
-    assert linear[:2] == pytest.approx([2.5, 7.5])
-    assert math.isnan(linear[2])
-    assert linear[3] == 20
-    assert list(align(log, times, method="nearest")["speed_mps"][:2]) == [0, 10]
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "notes.txt"])

@@ -157,7 +157,7 @@ def test_the_front_camera_is_taken_then_the_busiest_and_a_setting_overrides(tmp_
         ((1.0, 0.2, 9.8), 0.1, ["yaw_rate_radps", "acceleration_mps2"]),
         ((1.0, 0.2, -9.8), -0.1, ["yaw_rate_radps", "acceleration_mps2"]),
         ((1.0, 0.2, 0.0), 0.1, ["yaw_rate_radps", "acceleration_mps2"]),
-        ((0.1, -9.8, 0.2), None, []),
+        ((0.1, -9.8, 0.2), 0.0, ["yaw_rate_radps"]),
     ],
 )
 def test_gravity_tells_how_an_imu_hangs(tmp_path, acceleration, yaw_rate, sensors):
@@ -168,10 +168,9 @@ def test_gravity_tells_how_an_imu_hangs(tmp_path, acceleration, yaw_rate, sensor
             entry.content = imu(acceleration=acceleration)
     rows, summary = ingested(tmp_path, script.write(tmp_path / "a.mcap"))
     assert summary["sensors"] == sensors
-    if yaw_rate is None:
-        assert all("none of its samples" in dropped["reason"] for dropped in summary["dropped"])
-    else:
-        assert rows[3]["yaw_rate_radps"] == pytest.approx(yaw_rate)
+    assert rows[3]["yaw_rate_radps"] == pytest.approx(yaw_rate)
+    if len(sensors) == 1:
+        assert "nothing tells which way is forward" in summary["dropped"][0]["reason"]
 
 
 def test_another_source_serves_a_channel_whose_first_one_is_absurd(tmp_path):
@@ -188,7 +187,7 @@ def test_another_source_serves_a_channel_whose_first_one_is_absurd(tmp_path):
     }  # fmt: skip
     assert rows[2]["yaw_rate_radps"] == pytest.approx(0.5)
     reasons = {d["source"]: d["reason"] for d in summary["dropped"] if not d["spare"]}
-    assert reasons == {"/imu": "60 of 60 values are beyond 10 (up to 100)"}
+    assert reasons == {"/imu": "60 of 60 values are beyond 10 (up to 100); check the unit"}
 
 
 def test_log_times_serve_where_stamps_are_on_other_clocks(tmp_path):
@@ -273,3 +272,38 @@ def test_a_file_that_is_no_log_is_one_clear_line(tmp_path, suffix, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match="by its first"):
         ingested(tmp_path, path)
+
+
+def test_the_halves_of_an_optical_imu_and_a_velocity_over_ground_become_the_car_s_motion(tmp_path):
+    """A RealSense, which fills with zeros what it does not measure, and a GPS that says how far east and north."""
+    script = ros_drive()
+    script.entries = [entry for entry in script.entries if entry.topic not in ("/imu", "/odom")]
+    for time in sensor_times():
+        halves = {"gyro": {"angular_velocity": xyz(0.001, -0.2, 0.003), "linear_acceleration": xyz()},
+                  "accel": {"angular_velocity": xyz(), "linear_acceleration": xyz(0.1, -9.8, 1.0)}}  # fmt: skip
+        for half, content in halves.items():
+            header = {"frame_id": f"camera_{half}_optical_frame"}
+            script.entries.append(
+                Entry(f"/camera/{half}/sample", "sensor_msgs/msg/Imu", time, {"header": header, **content})
+            )
+        twist = {"header": {"frame_id": "gps"}, "twist": {"linear": xyz(-9.0, 12.0), "angular": xyz()}}
+        script.entries.append(Entry("/vel", "geometry_msgs/msg/TwistStamped", time, twist))
+    rows, summary = ingested(tmp_path, script.write(tmp_path / "a.mcap"))
+    names = ("speed_mps", "yaw_rate_radps", "acceleration_mps2", "forward_m", "yaw_rad")
+    assert [rows[5][name] for name in names] == pytest.approx([15.0, 0.2, 1.0, 1.5, 0.02], rel=1e-3)
+    assert {(s["channel"], s["source"]) for s in summary["streams"]} == {
+        ("yaw_rate_radps", "/camera/gyro/sample"), ("acceleration_mps2", "/camera/accel/sample"), ("speed_mps", "/vel")
+    }  # fmt: skip
+    assert not [d for d in summary["dropped"] if not d["spare"]]
+    assert summary["assumed"][-1] == "speed_mps (/vel): the size of a velocity over ground"
+
+
+def test_the_velocity_of_an_odometry_is_in_its_child_s_frame(tmp_path):
+    script = ros_drive()
+    for entry in script.entries:
+        if entry.topic == "/odom":
+            twist = {"twist": {"linear": xyz(-3.0), "angular": xyz(z=0.1)}}
+            entry.content = {"header": {"frame_id": "map"}, "child_frame_id": "base_link", "twist": twist}
+    rows, _ = ingested(tmp_path, script.write(tmp_path / "a.mcap"))
+    assert (rows[5]["speed_mps"], rows[5]["standing"]) == (-3.0, False)
+    assert rows[5]["forward_m"] == pytest.approx(-0.3, rel=1e-3)

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from drivelet import tasks
 from drivelet.core.artifacts import Prompt, Scored, Vote
 from drivelet.core.tables import read_rows, write_table
 from drivelet.labels.calibrate import Calibration
-from drivelet.labels.label import LabelConfig, decide, label_drive
+from drivelet.labels.label import LabelConfig, car_stands, decide, label_drive
 from drivelet.labels.ledger import LedgerConfig, judge
 from drivelet.labels.tables import join_labels
 from drivelet.labels.vlm import VlmLabeler
@@ -202,3 +203,7 @@ def test_votes_on_intersections_end_a_limit_in_force():
     states = [label.state for label in found.labels if label.task == "speed_limit.posted"]
     assert states[12:40] == ["50"] * 28
     assert states[41:] == ["none"] * 19
+
+
+def test_a_car_that_reverses_does_not_stand():
+    assert [car_stands({"speed_mps": speed}) for speed in (-3.0, 0.0, 3.0, math.nan)] == [False, True, False, None]

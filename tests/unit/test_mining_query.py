@@ -45,7 +45,15 @@ def test_values_are_answers_coarse_labels_or_an_order(text, answers):
 def test_not_binds_before_and_before_or():
     query = parse("not standing and t<5 or luma>9", FIELDS)
     assert query == AnyOf(
-        (AllOf((Measured("speed_mps", ">=", 0.5), Measured("t", "<", 5.0))), Measured("luma", ">", 9.0))
+        (
+            AllOf(
+                (
+                    AnyOf((Measured("speed_mps", "<=", -0.5), Measured("speed_mps", ">=", 0.5))),
+                    Measured("t", "<", 5.0),
+                )
+            ),
+            Measured("luma", ">", 9.0),
+        )
     )
     assert parse("not turning", FIELDS) == AllOf(
         (Measured("yaw_rate_radps", ">=", -0.15), Measured("yaw_rate_radps", "<=", 0.15))
@@ -106,6 +114,14 @@ def test_frames_are_scored_by_products_and_what_is_unknown_never_fits():
     assert scores("not moving") == [1.0, 0.0, 0.0]
     query = parse("traffic_light.state=red and standing", FIELDS)
     assert explain(query, 0, evidence, channels) == "traffic_light.state=red 0.70, speed_mps 0"
+
+
+def test_a_car_that_reverses_moves():
+    channels = {"speed_mps": np.array([-3.0, -0.1, 0.1, 3.0])}
+    found = {
+        word: match(parse(word, FIELDS), evidence={}, channels=channels).tolist() for word in ("standing", "moving")
+    }
+    assert found == {"standing": [0.0, 1.0, 1.0, 0.0], "moving": [1.0, 0.0, 0.0, 1.0]}
 
 
 def test_what_no_frame_has_is_named():

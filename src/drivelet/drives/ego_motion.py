@@ -11,6 +11,7 @@ from drivelet.core.artifacts import EgoMotion, EgoStep
 from drivelet.core.ranges import Amount, Positive, Share, Signed, ranged
 from drivelet.drives.clock import ClockOffset
 from drivelet.drives.image_motion import ImageMotion
+from drivelet.drives.sensors import SLOWEST_S, longest_gap
 
 SPEED, YAW_RATE = "speed_mps", "yaw_rate_radps"
 Floats = NDArray[np.float64]
@@ -30,6 +31,9 @@ class EgoConfig:
         flow_window_s: width of that median.
         min_stand_s: a shorter stand is none, nor is a shorter move between two stands.
         max_gap_s: a step across a longer gap in a channel is unknown.
+        max_speed_gap_s: a speed that comes slowly (GPS, once a second) is drawn straight between its samples, over at
+            most 2.5 of its usual intervals and never over longer than this; before the first and after the last sample
+            it is held for half as long.
         min_quality: a shift of lower quality does not speak of yaw.
         camera_ahead_m: how far the camera sits before the rear axle, which goes where the car points; 1.5 or so.
         min_bias_s: the gyro's bias is measured where the car stands for at least so many seconds.
@@ -42,6 +46,7 @@ class EgoConfig:
     flow_window_s: Amount = 0.5
     min_stand_s: Amount = 0.6
     max_gap_s: Positive = 0.5
+    max_speed_gap_s: Positive = SLOWEST_S
     min_quality: Share = 0.3
     camera_ahead_m: Signed = 0.0
     min_bias_s: Amount = 1.0
@@ -115,8 +120,10 @@ def _standing(
     nothing: list[bool | None] = [None] * len(times_F)
     by_speed = by_flow = nothing
     if speed is not None:
-        values_F = np.interp(times_F, *speed)
-        values_F[_far_from(times_F, speed[0], config.max_gap_s)] = nan
+        # A car that reverses does not stand: the speed's size counts, whatever its sign.
+        values_F = np.abs(np.interp(times_F, *speed))
+        reach = max(config.max_gap_s, longest_gap(speed[0], config.max_gap_s, config.max_speed_gap_s) / 2)
+        values_F[_far_from(times_F, speed[0], reach)] = nan
         by_speed = hysteresis(values_F, times_F, low=config.stop_mps, high=config.go_mps, min_s=config.min_stand_s)
     if visual:
         flow_F = _moving_median(np.array([m.flow_px for m in visual]), times_F, config.flow_window_s)
@@ -180,6 +187,8 @@ def _yaw(
     if gyro is not None:
         bias, text = _gyro_bias(times_F, gyro[0], gyro[1], still_F, config)
         yaw_F = _steps(times_F, gyro[0], gyro[1] - bias, config.max_gap_s)
+        if np.isnan(yaw_F).all():
+            text = f"unknown: no gyro samples within {config.max_gap_s:g} s of each other at these times"
     elif visual and np.isfinite(focal_px):
         good_F = np.array([m.quality >= config.min_quality for m in visual])
         yaw_F = np.where(good_F, np.arctan(np.array([m.shift_px for m in visual]) / focal_px), nan)
@@ -211,24 +220,40 @@ def _translation(
     if speed is None:
         length_F, text = np.full(len(times_F), nan), "unknown but for standing: no speed channel"
     else:
-        length_F, text = _steps(times_F, *speed, config.max_gap_s), "speed along the turn"
-        if np.isnan(yaw_F[1:]).all():
-            text = "unknown but for standing: there is a speed channel and no yaw"
+        gap = longest_gap(speed[0], config.max_gap_s, config.max_speed_gap_s)
+        length_F, text = _steps(times_F, *_held(*speed, gap / 2), gap), "speed along the turn"
+        if gap > config.max_gap_s:
+            text += f", drawn straight between samples up to {gap:.3g} s apart"
+        if np.isnan(length_F).all():
+            text = f"unknown but for standing: no samples of the speed within {gap:.3g} s of each other at these times"
+        elif np.isnan(yaw_F[1:]).all():
+            text += "; forward only: there is no yaw"
     half_F = yaw_F / 2
     chord_F = length_F * np.sinc(half_F / np.pi)
     forward_F = chord_F * np.cos(half_F) + config.camera_ahead_m * (np.cos(yaw_F) - 1)
+    # From one frame to the next a turn shortens the way ahead by a hundredth at most: it is known without the turn.
+    forward_F = np.where(np.isnan(yaw_F), length_F, forward_F)
     left_F = chord_F * np.sin(half_F) + config.camera_ahead_m * np.sin(yaw_F)
     return np.column_stack([_nothing_while(still_F, forward_F), _nothing_while(still_F, left_F)]), text
 
 
+def _held(t_S: Floats, values_S: Floats, hold_s: float) -> tuple[Floats, Floats]:
+    """The channel with its first and last value held for a while beyond them."""
+    ends = np.pad(t_S, 1, mode="edge")
+    ends[[0, -1]] += (-hold_s, hold_s)
+    return ends, np.pad(values_S, 1, mode="edge")
+
+
 def _steps(times_F: Floats, t_S: Floats, values_S: Floats, max_gap_s: float) -> Floats:
-    """Integral of a channel from each frame to the next; NaN for the first, and across gaps."""
+    """Integral of a channel, straight between its samples, from each frame to the next; NaN across gaps."""
     gaps_S = np.diff(t_S)
-    sum_S = np.concatenate([[0.0], np.cumsum((values_S[1:] + values_S[:-1]) / 2 * gaps_S)])
     lost_S = np.concatenate([[0.0], np.cumsum(np.where(gaps_S > max_gap_s, gaps_S, 0.0))])
-    total_F, lost_F = (np.interp(times_F, t_S, v, left=nan, right=nan) for v in (sum_S, lost_S))
-    steps_F = np.diff(total_F, prepend=nan)
-    return np.where(np.diff(lost_F, prepend=nan) > 0, nan, steps_F)
+    lost_F = np.interp(times_F, t_S, lost_S, left=nan, right=nan)
+    fine_M = np.union1d(t_S, times_F)
+    value_M = np.interp(fine_M, t_S, values_S)
+    sum_M = np.concatenate([[0.0], np.cumsum((value_M[1:] + value_M[:-1]) / 2 * np.diff(fine_M))])
+    steps_F = np.diff(np.interp(times_F, fine_M, sum_M), prepend=nan)
+    return np.where(np.diff(lost_F, prepend=nan) == 0, steps_F, nan)
 
 
 def _far_from(times_F: Floats, t_S: Floats, max_gap_s: float) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from drivelet.drives.image_cameras import cameras_of
 from drivelet.drives.image_times import TIMES, find_times
 from drivelet.drives.name_times import SECOND
 from drivelet.drives.reading import DriveSource, Pictures, Reader, Recording, by_time, first_rising
-from drivelet.drives.sensors import read_sensors, streams_of
+from drivelet.drives.sensor_csv import csv_streams
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -89,7 +89,7 @@ def _timed(folder: Path, files: Sequence[Path], fps: float) -> tuple[Pictures, t
 
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
-    streams = streams_of(read_sensors(drive.sensors), source=drive.sensors.name) if drive.sensors else []
+    streams = csv_streams(drive.sensors) if drive.sensors else []
     files = list_images(drive.file)
     cameras = cameras_of(files)
     chosen = camera if camera and cameras else next(iter(cameras), "")

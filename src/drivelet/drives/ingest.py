@@ -29,6 +29,7 @@ from drivelet.drives.image_motion import Grey, ImageMotion, motion_into, small_g
 from drivelet.drives.readers import reader
 from drivelet.drives.reading import Checked, DriveSource, Floats, Pictures, Recording
 from drivelet.drives.sensors import CHANNELS, Chosen, SensorLog, align, choose
+from drivelet.drives.units import UnitConfig
 
 FRAMES = pa.schema(
     [("drive", pa.string()), ("file", pa.string()), ("frame", pa.int64()), ("t", pa.float64())]
@@ -52,6 +53,7 @@ class IngestConfig:
             empty takes the front camera.
         alignment: how sensor samples reach frame times.
         max_gap_s: a frame further than this from any sensor sample gets NaN.
+        units: units of the sensors where the log does not tell them.
         clock: how the sensors' clock is compared with the camera's.
         ego: how the car's motion is told.
     """
@@ -61,6 +63,7 @@ class IngestConfig:
     camera: str = ""
     alignment: Literal["linear", "nearest"] = "linear"
     max_gap_s: Positive = 0.5
+    units: UnitConfig = default(default_factory=UnitConfig)
     clock: ClockConfig = default(default_factory=ClockConfig)
     ego: EgoConfig = default(default_factory=EgoConfig)
 
@@ -86,7 +89,7 @@ class Scan:
     suspect: int
 
 
-@flow.stage(2)
+@flow.stage(3)
 def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     """Write `frames.lance` (columns of `Frame`), `sensors.lance` and `drive.json` for the drive at `source`.
 
@@ -178,14 +181,16 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
         scan = check_frames(drive, recording)
         sensors = choose_sensors(config, drive, recording, end=scan.times[-1])
     motion = find_motion(
-        scan.times, sensors.log, scan.moved, focal_px=recording.focal_px, clock=config.clock, ego=config.ego
-    )
+        scan.times, sensors.log, scan.moved, focal_px=recording.focal_px, clock=config.clock, ego=config.ego,
+        width=scan.size[0], doubts=sensors.doubts,
+    )  # fmt: skip
+    sensors = sensors.without(motion.refused)
     channels = align(motion.log, scan.times, method=config.alignment, max_gap_s=config.max_gap_s)
     out.mkdir(parents=True, exist_ok=True)
     write_frames(out / "frames.lance", drive.name, recording.file, scan, channels, motion.ego)
     write_sensors(out / "sensors.lance", sensors.log)
     summary = {**summarise(drive, recording, scan, sensors), **motion.as_json()}
-    summary["assumed"] = [*recording.assumed, *motion.assumed]
+    summary["assumed"] = [*recording.assumed, *sensors.assumed, *motion.assumed]
     write_json(out / "drive.json", summary)
     for line in losses(summary):
         say(f"{drive.name}: {line}", style="yellow")
@@ -248,12 +253,12 @@ def choose_sensors(config: IngestConfig, drive: DriveSource, recording: Recordin
     """Return the drive's sensor log.
 
     Raises:
-        InputError: a CSV, whose every line is checked by hand, does not meet the frames' times.
+        InputError: a CSV, which was put beside the pictures by hand, has not one channel that can be used.
     """
-    chosen = choose(recording.streams, end=end, max_gap_s=config.max_gap_s)
-    table = drive.sensors is not None and drive.sensors.suffix == ".csv"
+    chosen = choose(recording.streams, end=end, max_gap_s=config.max_gap_s, units=config.units)
+    table = drive.sensors is not None and drive.sensors.suffix.lower() == ".csv"
     if table and recording.streams and not chosen.log.channels:
-        raise InputError(f"{drive.sensors}: {chosen.dropped[0].reason}; count timestamp_s from the first frame")
+        raise InputError(f"{drive.sensors}: {chosen.dropped[0].reason}; correct or remove it")
     return replace(chosen, dropped=[*recording.dropped, *chosen.dropped])
 
 

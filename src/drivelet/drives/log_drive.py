@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
 from drivelet.drives import messages
+from drivelet.drives.car_axes import Vectors, car_streams
 from drivelet.drives.message_log import Index, MessageLog, Readings, Shots, decoded_message, scan
 from drivelet.drives.pictures import PictureError, decode_packets
 from drivelet.drives.reading import DriveSource, Dropped, Pictures, Reader, Recording, Stream, by_time
@@ -134,12 +135,15 @@ def _fetch(log: MessageLog, shots: Shots, wanted: Sequence[tuple[int, int]]) -> 
 def _streams(index: Index, clock: str, origin_ns: int) -> list[Stream]:
     rank = {kind: place for place, kind in enumerate(messages.SENSORS)}
     order = sorted(index.readings, key=lambda t: (rank[index.readings[t].kind], -len(index.readings[t].log_ns), t))
-    streams: list[Stream] = []
+    topics: list[Vectors] = []
     for topic in order:
         found = index.readings[topic]
         time_N = np.asarray((_times_ns(found, clock)[0] - origin_ns) * 1e-9, np.float64)
-        streams += messages.sensor_streams(found.kind, topic, time_N, np.array(found.values).reshape(len(time_N), -1))
-    return streams
+        linear_N3, angular_N3 = np.hsplit(np.array(found.values).reshape(len(time_N), 6), 2)
+        topics.append(Vectors(
+            kind=found.kind, topic=topic, frame=found.frame, time_N=time_N, linear_N3=linear_N3, angular_N3=angular_N3
+        ))  # fmt: skip
+    return car_streams(topics)
 
 
 def _focal(index: Index, camera: str, width: int) -> float | None:

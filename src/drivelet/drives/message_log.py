@@ -72,9 +72,10 @@ class Shots:
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """The samples of one sensor topic: times, and a row of values each."""
+    """The samples of one sensor topic: times, and a row of values each, in a frame by its name."""
 
     kind: str
+    frame: str = ""
     stamp_ns: array = default(default_factory=lambda: array("q"))
     log_ns: array = default(default_factory=lambda: array("q"))
     values: array = default(default_factory=lambda: array("d"))
@@ -125,7 +126,7 @@ def _note(index: Index, topic: Topic, message: Message, offset: int, number: int
     stamp_ns = messages.stamp_ns(decoded)
     if topic.kind in messages.SENSORS:
         row = messages.values(topic.kind, decoded)
-        found: Any = index.readings.setdefault(topic.name, Readings(kind=topic.kind))
+        found: Any = index.readings.setdefault(topic.name, Readings(kind=topic.kind, frame=messages.frame_of(decoded)))
         found.values.extend(row)
     else:
         key = topic.kind != messages.VIDEO or is_key(messages.payload(decoded), messages.video_codec(decoded))

@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 
 from drivelet.core.artifacts import ImageArray
+from drivelet.drives.mounting import NO_GRAVITY, axis_words, by_gravity
 from drivelet.drives.pictures import CODECS, PictureError, decode_raw, decode_still
-from drivelet.drives.reading import Floats, Stream
+from drivelet.drives.reading import Floats
 
 STILLS = ("CompressedImage", "Image", "RawImage")
 VIDEO = "CompressedVideo"
 PICTURES = (*STILLS, VIDEO)
 CAMERAS = ("CameraInfo", "CameraCalibration")
-SENSORS: dict[str, dict[str, str]] = {
-    "Imu": {"acceleration_mps2": "linear_acceleration.x", "yaw_rate_radps": "angular_velocity.z"},
-    "Odometry": {"speed_mps": "twist.twist.linear.x", "yaw_rate_radps": "twist.twist.angular.z"},
-    "TwistStamped": {"speed_mps": "twist.linear.x", "yaw_rate_radps": "twist.angular.z"},
-    "TwistWithCovarianceStamped": {"speed_mps": "twist.twist.linear.x", "yaw_rate_radps": "twist.twist.angular.z"},
+SENSORS: dict[str, tuple[str, str]] = {
+    "Imu": ("linear_acceleration", "angular_velocity"),
+    "Odometry": ("twist.twist.linear", "twist.twist.angular"),
+    "TwistStamped": ("twist.linear", "twist.angular"),
+    "TwistWithCovarianceStamped": ("twist.twist.linear", "twist.twist.angular"),
 }
-"""Message type -> channel -> field, in order of preference: an IMU's yaw rate goes before an estimate of it."""
-UP = ("linear_acceleration.y", "linear_acceleration.z")
+"""Message type -> its two vectors, in order of preference: an IMU's yaw rate goes before an estimate of it."""
 BROKEN = (KeyError, AttributeError, TypeError, ValueError, IndexError, OverflowError)
 """What a message raises that lacks a field or holds something else in it."""
 
@@ -62,15 +62,27 @@ def stamp_ns(message: Any) -> int:
 
 
 def values(kind: str, message: Any) -> list[float]:
-    """Return the values of a sensor message in the order of its channels, an IMU's y and z acceleration after them."""
-    paths = [*SENSORS[kind].values(), *(UP if kind == "Imu" else ())]
-    found = [float(field(message, path)) for path in paths]
+    """Return the x, y, z of both vectors of a sensor message."""
+    found = [float(field(message, f"{path}.{axis}")) for path in SENSORS[kind] for axis in "xyz"]
     if kind == "Imu":
         # REP 145: a covariance that starts with -1 marks a quantity that the driver does not measure.
-        for place, name in ((0, "linear_acceleration"), (1, "angular_velocity")):
+        for place, name in ((0, "linear_acceleration"), (3, "angular_velocity")):
             if _first(message, f"{name}_covariance") == -1:
-                found[place] = math.nan
+                found[place : place + 3] = [math.nan] * 3
     return found
+
+
+def frame_of(message: Any) -> str:
+    """Return the name of the frame in which a message's vectors are given, empty where it bears none.
+
+    The velocity of an odometry is in its child's frame, its pose in the other.
+    """
+    for path in ("child_frame_id", "header.frame_id"):
+        try:
+            return str(field(message, path))
+        except BROKEN:
+            continue
+    return ""
 
 
 def _first(message: Any, path: str) -> float:
@@ -80,35 +92,16 @@ def _first(message: Any, path: str) -> float:
         return 0.0
 
 
-def sensor_streams(kind: str, topic: str, time_N: Floats, values_NV: Floats) -> list[Stream]:
-    """Return the channels of one topic.
-
-    An IMU that hangs upside down (gravity on -z: z points down) has its yaw rate turned; where gravity lies on another
-    axis it is not known how the IMU is mounted, and its values become NaN with a note.
-    """
-    columns = {name: values_NV[:, place] for place, name in enumerate(SENSORS[kind])}
-    note = ""
-    if kind == "Imu":
-        columns["yaw_rate_radps"], note = upright(columns["yaw_rate_radps"], values_NV[:, [0, 2, 3]])
-        if note and "down" not in note:
-            columns["acceleration_mps2"] = np.full(len(time_N), np.nan)
-    return [
-        Stream(channel=name, source=topic, time_N=time_N, value_N=column, note=note) for name, column in columns.items()
-    ]
-
-
 def upright(yaw_rate_N: Floats, acceleration_N3: Floats) -> tuple[Floats, str]:
-    """Return the rate about the upward axis from that about z, and a note where z does not point up.
-
-    An accelerometer at rest reads +9.8 m/s2 on the axis that points up (REP 145); without gravity in it z is trusted.
+    """Return the rate about the upward axis from that about z, NaN where z is not upright, and a note where it is not
+    turned upwards.
     """
-    finite = np.isfinite(acceleration_N3).all(axis=1)
-    mean_3 = acceleration_N3[finite].mean(axis=0) if finite.any() else np.zeros(3)
-    if np.abs(mean_3).max() < 5.0 or mean_3[2] > np.abs(mean_3).max() - 1e-9:
-        return yaw_rate_N, ""
-    if -mean_3[2] >= np.abs(mean_3).max():
-        return -yaw_rate_N, "z points down: yaw rate turned"
-    return np.full(len(yaw_rate_N), np.nan), "gravity is not on z: how the IMU is mounted is not known"
+    up = by_gravity(acceleration_N3)
+    if up is None:
+        return np.full(len(yaw_rate_N), np.nan), f"{NO_GRAVITY}: how it is mounted is not known"
+    if abs(up.axis_3[2]) < 0.9:
+        return np.full(len(yaw_rate_N), np.nan), f"upward is {axis_words(up.axis_3)} of its axes, which is not read"
+    return yaw_rate_N * np.sign(up.axis_3[2]), "" if up.axis_3[2] > 0 else "z points down: yaw rate turned"
 
 
 def focal_of(message: Any) -> tuple[float, int] | None:

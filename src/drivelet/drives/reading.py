@@ -54,13 +54,17 @@ class DriveSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """Samples of one channel as a log holds them, unchecked; `note` says what was done to them."""
+    """Samples of one channel as a log holds them, unchecked.
+
+    `note` says what was done to them; `doubt` why they may only be used where the picture bears them out.
+    """
 
     channel: str
     source: str
     time_N: Floats
     value_N: Floats
     note: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

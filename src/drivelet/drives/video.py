@@ -16,7 +16,7 @@ from drivelet.drives.display_matrix import turn_of
 from drivelet.drives.image_motion import small_size
 from drivelet.drives.packets import is_shown, iter_packets
 from drivelet.drives.reading import Checked, DriveSource, Dropped, Pictures, Reader, Recording
-from drivelet.drives.sensors import read_sensors, streams_of
+from drivelet.drives.sensor_csv import csv_streams
 from drivelet.drives.timeline import Timeline, read_timeline
 
 SUFFIXES = (
@@ -207,7 +207,7 @@ def open_video(path: Path, *, fps: float, camera: str) -> Recording:
 
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
-    streams = streams_of(read_sensors(drive.sensors), source=drive.sensors.name) if drive.sensors else []
+    streams = csv_streams(drive.sensors) if drive.sensors else []
     return replace(open_video(drive.file, fps=fps, camera=camera), streams=streams)
 
 

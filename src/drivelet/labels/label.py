@@ -65,7 +65,7 @@ class Decided:
     drift: dict[str, dict[str, Any]]
 
 
-@flow.stage(3)
+@flow.stage(4)
 def label_drive(
     config: LabelConfig,
     *,
@@ -200,7 +200,7 @@ def car_stands(frame: Mapping[str, Any]) -> bool | None:
     standing, speed = frame.get("standing"), frame.get("speed_mps", math.nan)
     if standing is not None:
         return bool(standing)
-    return None if speed is None or math.isnan(speed) else speed < STANDING_MPS
+    return None if speed is None or math.isnan(speed) else abs(speed) < STANDING_MPS
 
 
 def fused_table(cells: Sequence[Fused | None], spec: Field) -> np.ndarray:

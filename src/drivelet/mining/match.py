@@ -50,10 +50,10 @@ def _fit(query: Query, evidence: Mapping[str, Evidence], channels: Mapping[str, 
 def explain(query: Query, position: int, evidence: Mapping[str, Evidence], channels: Mapping[str, Floats]) -> str:
     """Return what speaks for one frame: every condition with its probability or the value measured."""
     words: list[str] = []
-    for leaf in dict.fromkeys(leaves(query)):
+    for leaf in leaves(query):
         if isinstance(leaf, Answers):
             said = "|".join(leaf.answers)
             words.append(f"{leaf.field}={said} {float(_fit(leaf, evidence, channels)[position]):.2f}")
         else:
             words.append(f"{leaf.channel} {channels[leaf.channel][position]:.3g}")
-    return ", ".join(words)
+    return ", ".join(dict.fromkeys(words))

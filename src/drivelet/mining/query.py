@@ -21,8 +21,8 @@ from drivelet.core.errors import InputError
 CHANNELS = ("speed_mps", "yaw_rate_radps", "acceleration_mps2", "t", "luma")
 """What is measured of a frame: the columns of `Frame`, and the mean grey level of its picture (0..255)."""
 WORDS = {
-    "standing": "speed_mps<0.5",
-    "moving": "speed_mps>=0.5",
+    "standing": "speed_mps>-0.5 and speed_mps<0.5",
+    "moving": "speed_mps<=-0.5 or speed_mps>=0.5",
     "braking": "acceleration_mps2<-2",
     "turning": "yaw_rate_radps<-0.15 or yaw_rate_radps>0.15",
     "dark": "luma<40",
