@@ -22,6 +22,7 @@ def write_video(
 ) -> Path:
     """Write a video of numbered frames, or of noise where the packets must be large."""
     rng = np.random.default_rng(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"

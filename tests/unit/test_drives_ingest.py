@@ -1,15 +1,19 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from drive_files import HEADER, damage, write_images, write_sensors, write_video
 from drivelet.core.errors import InputError
 from drivelet.core.tables import read_rows
+from drivelet.drives import video
 from drivelet.drives.discover import discover
 from drivelet.drives.images import image_times, list_images
 from drivelet.drives.ingest import IngestConfig, ingest, ingested
+from drivelet.drives.reading import Recording
 from drivelet.drives.sensors import align, read_sensors
+from drivelet.drives.video import video_pictures
 
 
 def test_a_video_with_sensors_becomes_a_frame_table(tmp_path):
@@ -138,6 +142,20 @@ def test_a_path_without_a_drive_is_one_clear_line(tmp_path, name):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match=name):
         discover(tmp_path / name)
+
+
+def test_what_is_assumed_stands_in_drive_json_and_in_the_last_line(tmp_path, monkeypatch, capsys):
+    def assume(drive, fps, camera):
+        own = [f"[{drive.file.stem}] is a camera"]
+        return Recording(file=str(drive.file), pictures=video_pictures(drive.file), assumed=["10 a second", *own])
+
+    monkeypatch.setattr("drivelet.drives.ingest.reader", lambda kind: replace(video.READER, open=assume))
+    for name in "ab":
+        write_video(tmp_path / "in" / f"{name}.mp4", frames=3)
+    out = ingest(IngestConfig(), source=tmp_path / "in", out=tmp_path / "out")
+    assert json.loads((out / "a" / "drive.json").read_text())["assumed"] == ["10 a second", "[a] is a camera"]
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "assumed: 10 a second (a, b); [a] is a camera (a); [b] is a camera (b)"
 
 
 def test_a_folder_that_was_not_ingested_is_named(tmp_path):

@@ -17,11 +17,14 @@ SURE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class DriveMotion:
-    """The car's motion over the frames, the sensors on the camera's clock, and how that clock was found."""
+    """The car's motion over the frames, the sensors on the camera's clock, how that clock was found, and what was
+    taken for granted.
+    """
 
     ego: EgoMotion
     log: SensorLog
     clock: ClockOffset | None
+    assumed: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what `drive.json` says of it."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from drivelet.core.artifacts import EgoMotion, EgoStep, Frame
 from drivelet.core.errors import InputError
-from drivelet.core.flow import write_json
+from drivelet.core.flow import read_json, write_json
 from drivelet.core.progress import say, track
 from drivelet.core.tables import append_table, chunked, write_table
 from drivelet.drives.clock import ClockConfig
@@ -80,7 +80,9 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     """
     drives = discover(source)
     if len(drives) == 1:
-        return ingest_drive(config, drive=drives[0], out=out)
+        ingest_drive(config, drive=drives[0], out=out)
+        _say_assumed([out])
+        return out
     refused: dict[str, InputError] = {}
     for drive in drives:
         try:
@@ -93,7 +95,27 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
         say(f"[yellow]{_plain(name)} is left out: {_plain(str(error))}[/yellow]")
     if refused:
         write_json(out / "refused.json", {name: str(error) for name, error in refused.items()})
+    _say_assumed([out / drive.name for drive in drives if drive.name not in refused])
     return out
+
+
+ingest.stage_version = 2
+
+
+def _say_assumed(folders: Sequence[Path]) -> None:
+    """Say last what was taken for granted, once for all drives that share it."""
+    drives_of: dict[str, list[str]] = {}
+    for folder in folders:
+        summary = read_json(folder / "drive.json")
+        for sentence in summary["assumed"]:
+            drives_of.setdefault(sentence, []).append(summary["drive"])
+    if drives_of:
+        parts = (f"{what} ({_few(names)})" for what, names in drives_of.items())
+        say(f"assumed: {_plain('; '.join(parts))}")
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join([*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])])
 
 
 def ingested(folder: Path) -> list[Path]:
@@ -123,6 +145,7 @@ def ingest_drive(config: IngestConfig, *, drive: DriveSource, out: Path) -> Path
     write_frames(out / "frames.lance", drive.name, recording.file, scan, channels, motion.ego)
     write_sensors(out / "sensors.lance", sensors.log)
     summary = {**summarise(drive, recording, scan, sensors), **motion.as_json()}
+    summary["assumed"] = [*recording.assumed, *motion.assumed]
     write_json(out / "drive.json", summary)
     for line in losses(summary):
         say(f"[yellow]{_plain(drive.name)}: {_plain(line)}[/yellow]")

@@ -103,8 +103,10 @@ class Recording:
         focal_px: focal length in pixels, where the source tells it.
         camera: the camera or topic that was taken, where there may be several.
         readable: whether the frames themselves are there, or only their times.
-        lost: what could not be read, by what it is.
+        lost: what could not be read, by what it is: damaged rows, messages, files.
         dropped: what the reader itself left out.
+        assumed: what the source does not tell and was taken for granted (times, rate, camera), a short sentence each
+            that ends in how to set it.
     """
 
     file: str
@@ -115,6 +117,7 @@ class Recording:
     readable: bool = True
     lost: Mapping[str, int] = default(default_factory=dict)
     dropped: Sequence[Dropped] = ()
+    assumed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
