@@ -7,6 +7,7 @@ acceleration 1 m/s2 forward; sensors at 50 Hz for as long as the frames.
 import base64
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +19,8 @@ import numpy as np
 from mcap.writer import CompressionType, Writer
 from PIL import Image
 from rosbags.rosbag1 import Writer as BagWriter
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.rosbag2 import Writer as Bag2Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from drive_files import numbered_frame, write_video
@@ -71,9 +74,9 @@ class Script:
     entries: list[Entry] = field(default_factory=list)
 
     def write(self, path: Path, **options: Any) -> Path:
-        """Write as a bag or an MCAP file, by the suffix."""
+        """Write as a bag, a SQLite bag or an MCAP file, by the suffix."""
         path.unlink(missing_ok=True)
-        (write_bag if path.suffix == ".bag" else write_mcap)(path, self.entries, **options)
+        WRITERS[path.suffix](path, self.entries, **options)
         return path
 
 
@@ -233,6 +236,34 @@ def write_bag(path: Path, entries: list[Entry], *, compression: str = "", chunk_
                 message = build(store, entry.type, entry.content, entry.time_ns)
                 log_ns = entry.time_ns if entry.log_ns is None else entry.log_ns
                 writer.write(connections[entry.topic], log_ns, bytes(store.serialize_ros1(message, entry.type)))
+
+
+def write_rosbag2(folder: Path, entries: list[Entry], *, storage: str = "SQLITE3", mode: str = "NONE") -> Path:
+    """Write messages as a ROS 2 bag folder, as rosbags does; return the folder."""
+    store = ros_store(2)
+    writer = Bag2Writer(folder, version=9, storage_plugin=StoragePlugin[storage])
+    if mode != "NONE":
+        writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with writer:
+        connections: dict[str, Any] = {}
+        for entry in entries:
+            if entry.topic not in connections:
+                connections[entry.topic] = writer.add_connection(entry.topic, entry.type, typestore=store)
+            if entry.content:
+                message = build(store, entry.type, entry.content, entry.time_ns)
+                log_ns = entry.time_ns if entry.log_ns is None else entry.log_ns
+                writer.write(connections[entry.topic], log_ns, bytes(store.serialize_cdr(message, entry.type)))
+    return folder
+
+
+def write_db3(path: Path, entries: list[Entry], *, mode: str = "NONE") -> None:
+    """Write messages as one SQLite file, without the bag's folder and metadata."""
+    folder = write_rosbag2(path.with_name(f"{path.name}-folder"), entries, mode=mode)
+    next(file for file in folder.iterdir() if file.name != "metadata.yaml").rename(path)
+    shutil.rmtree(folder)
+
+
+WRITERS: dict[str, Callable[..., Any]] = {".bag": write_bag, ".mcap": write_mcap, ".db3": write_db3}
 
 
 def video_packets(frames: int = FRAMES, *, codec: str = "libx264", key_every: int = 4) -> Iterator[bytes]:

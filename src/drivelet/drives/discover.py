@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES as IMAGE_SUFFIXES
-from drivelet.drives import comma2k19, kitti, nuscenes
+from drivelet.drives import comma2k19, kitti, nuscenes, rosbag2
 from drivelet.drives.bdd100k import find_info
 from drivelet.drives.reading import DriveSource
 from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
@@ -14,7 +14,8 @@ from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
 LOGS = {".mcap": "mcap", ".bag": "rosbag", ".npz": "comma2k19"}
 """Files that are a drive by themselves."""
 FORMATS = (
-    f"videos ({', '.join(VIDEO_SUFFIXES)}), .mcap, .bag, comma2k19, KITTI raw, nuScenes, BDD100K and image folders"
+    f"videos ({', '.join(VIDEO_SUFFIXES)}), .mcap, .bag, .db3 (all in .zstd too), comma2k19, KITTI raw, nuScenes, "
+    "BDD100K and image folders"
 )
 
 
@@ -50,6 +51,8 @@ def _in_folder(folder: Path, root: Path) -> list[DriveSource]:
         return [DriveSource(name=name, file=folder, kind="comma2k19", sensors=folder / "processed_log")]
     if kitti.is_drive(folder):
         return [DriveSource(name=name, file=folder, kind="kitti", sensors=folder / "oxts")]
+    if rosbag2.is_split(folder):
+        return [DriveSource(name=name, file=folder, kind="rosbag2")]
     if nuscenes.tables_of(folder):
         return _scenes(folder, root)
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
@@ -69,10 +72,12 @@ def _is_drive_file(path: Path, *, listed: bool = False) -> bool:
     suffix = path.suffix.lower()
     if suffix == ".npz" and listed:
         return comma2k19.is_minute(path)
-    return suffix in VIDEO_SUFFIXES or suffix in LOGS
+    return suffix in VIDEO_SUFFIXES or suffix in LOGS or rosbag2.is_log(path)
 
 
 def _file(path: Path, root: Path) -> DriveSource:
+    if rosbag2.is_log(path):
+        return DriveSource(name=_name(path.with_name(rosbag2.bare_name(path)), root), file=path, kind="rosbag2")
     if path.suffix.lower() in LOGS:
         return DriveSource(name=_name(path.with_suffix(""), root), file=path, kind=LOGS[path.suffix.lower()])
     if path.name in comma2k19.VIDEOS and comma2k19.is_segment(path.parent):
