@@ -32,6 +32,10 @@ FPS = 10
 HZ = 50
 SPEED, YAW_RATE, ACCELERATION = 10.0, 0.1, 1.0
 VIDEO_TEXT = "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
+FFMPEG_TEXT = (
+    "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\nbool is_bigendian\n"
+    "uint8[] data\n"
+)
 
 
 def jpeg(picture: ImageArray) -> bytes:
@@ -115,6 +119,7 @@ def ros_store(generation: int) -> Any:
     store = get_typestore(Stores.ROS1_NOETIC if generation == 1 else Stores.ROS2_HUMBLE)
     if generation == 2:
         store.register(get_types_from_msg(VIDEO_TEXT, "foxglove_msgs/msg/CompressedVideo"))
+        store.register(get_types_from_msg(FFMPEG_TEXT, "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"))
     return store
 
 
