@@ -7,8 +7,9 @@ published: of these the first serves for the yaw rate about the axis of gravity 
 `zoesensors` holds pedals and steering.
 """
 
-import json
-from collections.abc import Callable, Iterator
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,16 +18,19 @@ from typing import Any
 import numpy as np
 
 from drivelet.core.errors import InputError
+from drivelet.drives.cameras import camera_rank, chosen_of
 from drivelet.drives.images import file_pictures
+from drivelet.drives.json_rows import Row, read_rows
 from drivelet.drives.messages import BROKEN, upright
 from drivelet.drives.reading import DriveSource, Dropped, Floats, Pictures, Reader, Recording, Stream, by_time
 
 CAMERA = "CAM_FRONT"
-BLOCK = 1 << 20
 KMH = 1 / 3.6
 UNKNOWN = (float("nan"),) * 4
+UNITS = ((1e17, 1, "ns"), (1e14, 10**3, "us"), (1e11, 10**6, "ms"), (1e8, 10**9, "s"))
+"""(at least, nanoseconds, name): times since 1970 tell their unit; the format's own is the microsecond."""
+OWN_UNIT = "us"
 
-Row = dict[str, Any]
 CAN: tuple[tuple[str, str, Callable[[Row], float]], ...] = (
     ("pose", "speed_mps", lambda row: row["vel"][0]),
     ("pose", "yaw_rate_radps", lambda row: row["rotation_rate"][2]),
@@ -41,13 +45,34 @@ CAN: tuple[tuple[str, str, Callable[[Row], float]], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One scene of a camera: its pictures by time, their poses (NaN where unknown), its focal length and its losses."""
+    """One scene of a camera.
+
+    Attributes:
+        files: its pictures by time.
+        times_ns: when they were taken.
+        unit: of the tables' times.
+        pose_N4: where the car was; NaN where unknown.
+        focal_px: focal length.
+        untimed: pictures without a time, or of a time given before.
+    """
 
     files: list[Path]
-    times_us: list[int]
+    times_ns: list[int]
+    unit: str
     pose_N4: Floats
     focal_px: float | None
-    lost: int
+    untimed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """What the tables of a version say of one camera: its scenes, rows that are skipped, and why there are no poses."""
+
+    camera: str
+    others: list[str]
+    scenes: dict[str, Scene]
+    lost: dict[str, int]
+    no_poses: str
 
 
 def tables_of(folder: Path) -> list[Path]:
@@ -55,79 +80,106 @@ def tables_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("v1.0-*") if path.is_dir())
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a JSON table in constant memory; tables of the whole set are larger than a machine's.
-
-    Raises:
-        InputError: the table is missing, or no list of objects.
-    """
-    try:
-        with path.open(encoding="utf-8") as stream:
-            yield from _objects(stream)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; copy the tables again") from error
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise InputError(f"{path}: no readable table ({reason}); copy the tables again") from error
-
-
-def _objects(stream: Any) -> Iterator[Row]:
-    decoder = json.JSONDecoder()
-    text = stream.read(BLOCK).lstrip()
-    if not text.startswith("["):
-        raise ValueError("it is no list")
-    text = text[1:]
-    while True:
-        text = text.lstrip().removeprefix(",").lstrip()
-        if text.startswith("]"):
-            return
-        try:
-            row, end = decoder.raw_decode(text)
-        except json.JSONDecodeError:
-            more = stream.read(BLOCK)
-            if not more:
-                raise
-            text += more
-            continue
-        if not isinstance(row, dict):
-            raise ValueError(f"it holds {row!r:.40} where an object should be")
-        yield row
-        text = text[end:]
-
-
 def scene_names(version: Path) -> list[str]:
-    """Return the names of all scenes of a version."""
-    try:
-        return sorted(str(row["name"]) for row in read_rows(version / "scene.json"))
-    except KeyError as error:
-        raise InputError(f"{version / 'scene.json'}: a row lacks {error}; copy the tables again") from error
+    """Return the names of all scenes of a version; rows without a name are none."""
+    return sorted(str(row["name"]) for row in read_rows(version / "scene.json") if "name" in row)
+
+
+class _Rows:
+    """Tables whose rows lack or misstate something: such rows are skipped and counted."""
+
+    def __init__(self, version: Path) -> None:
+        self.version = version
+        self.lost: Counter[str] = Counter()
+
+    def read(self, table: str, pick: Callable[[Row], Any]) -> Iterator[Any]:
+        """Yield what `pick` makes of the rows of a table."""
+        for row in read_rows(self.version / table):
+            try:
+                found = pick(row)
+            except BROKEN:
+                self.lost[f"rows of {table}"] += 1
+            else:
+                yield found
 
 
 @lru_cache(maxsize=2)
-def _scenes(version: Path, camera: str, changed_ns: int) -> dict[str, Scene]:
+def _tables(version: Path, camera: str, changed_ns: int) -> Tables:
     """Read the tables once a process: they are shared by all scenes."""
-    try:
-        return _read_scenes(version, camera)
-    except BROKEN as error:
-        raise InputError(f"{version}: a row of a table lacks or misstates {error}; copy the tables again") from error
-
-
-def _read_scenes(version: Path, camera: str) -> dict[str, Scene]:
-    tokens = {row["token"] for row in read_rows(version / "sensor.json") if row["channel"] == camera}
+    rows = _Rows(version)
+    channels: dict[str, str] = dict(rows.read("sensor.json", lambda row: (_text(row["token"]), _camera(row))))
+    chosen = camera or min(filter(None, channels.values()), key=_rank, default="")
+    tokens = {token for token, channel in channels.items() if channel and channel == chosen}
     if not tokens:
-        raise InputError(f"{version / 'sensor.json'}: no camera {camera!r}; name one of its channels")
-    focal = {row["token"]: _focal(row) for row in read_rows(version / "calibrated_sensor.json")
-             if row["sensor_token"] in tokens}  # fmt: skip
-    names = {row["token"]: str(row["name"]) for row in read_rows(version / "scene.json")}
-    scene_of = {row["token"]: names.get(row["scene_token"], "") for row in read_rows(version / "sample.json")}
-    shots: dict[str, list[Row]] = {name: [] for name in names.values()}
-    for row in read_rows(version / "sample_data.json"):
-        if row["calibrated_sensor_token"] in focal and (name := scene_of.get(row["sample_token"])):
-            kept = ("timestamp", "filename", "ego_pose_token", "calibrated_sensor_token")
-            shots[name].append({key: row[key] for key in kept})
-    wanted = {row["ego_pose_token"] for rows in shots.values() for row in rows}
-    poses = {row["token"]: _pose(row) for row in read_rows(version / "ego_pose.json") if row["token"] in wanted}
-    return {name: _scene(version.parent, rows, poses, focal) for name, rows in shots.items()}
+        known = ", ".join(sorted(filter(None, channels.values()))) or "none"
+        raise InputError(f"{version / 'sensor.json'}: no camera {camera or CAMERA!r}; its cameras are {known}")
+    focal = {token: _focal(row) for token, sensor, row in rows.read("calibrated_sensor.json", lambda row: (
+        _text(row["token"]), _text(row["sensor_token"]), row)) if sensor in tokens}  # fmt: skip
+    names = dict(rows.read("scene.json", lambda row: (_text(row["token"]), str(row["name"]))))
+    scene_of = dict(rows.read("sample.json", lambda row: (_text(row["token"]), names[row["scene_token"]])))
+    found = [row for row in rows.read("sample_data.json", lambda row: _shot(row, focal, version.parent)) if row]
+    shots = _by_scene(found, scene_of, list(names.values()), rows.lost)
+    poses, no_poses = _poses(rows, {row["pose"] for found in shots.values() for row in found if row["pose"]})
+    return Tables(
+        camera=chosen,
+        others=sorted(channel for channel in set(channels.values()) if channel and channel != chosen),
+        scenes={name: _scene(found, poses, focal) for name, found in shots.items()},
+        lost=dict(rows.lost),
+        no_poses=no_poses,
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise ValueError(f"{value!r:.40} is no token")
+    return str(value)
+
+
+def _camera(row: Row) -> str:
+    """Return the channel of a row of `sensor.json` where it is a camera, else an empty string."""
+    channel = _text(row["channel"])
+    return channel if row.get("modality", "camera" if "cam" in channel.lower() else "") == "camera" else ""
+
+
+def _rank(channel: str) -> tuple[bool, object]:
+    return channel != CAMERA, camera_rank(channel)
+
+
+def _by_scene(rows: list[Row], scene_of: dict[str, str], names: list[str], lost: Counter[str]) -> dict[str, list[Row]]:
+    """Return the pictures of every scene; one whose sample is in no table follows the picture before it."""
+    of_row = {row["token"]: scene_of.get(row["sample"], "") for row in rows}
+    only = names[0] if len(names) == 1 else ""
+    for row in sorted(rows, key=lambda row: str(row["time"])):
+        of_row[row["token"]] = of_row[row["token"]] or of_row.get(row["prev"], "") or only
+    shots: dict[str, list[Row]] = {name: [] for name in names}
+    for row in rows:
+        if scene := of_row[row["token"]]:
+            shots[scene].append(row)
+        else:
+            lost["pictures of no scene"] += 1
+    return shots
+
+
+def _shot(row: Row, focal: dict[str, Any], root: Path) -> Row:
+    """Return what is needed of a picture of the camera, nothing of other sensors' files."""
+    calibrated = _text(row["calibrated_sensor_token"])
+    if calibrated not in focal:
+        return {}
+    name = Path(_text(row["filename"]))
+    if name.is_absolute() or ".." in name.parts:
+        raise ValueError("its file lies outside of the data set")
+    keys = {"token": "token", "sample": "sample_token", "prev": "prev", "pose": "ego_pose_token"}
+    named = {key: str(row.get(name) or "") for key, name in keys.items()}
+    return {**named, "time": row.get("timestamp"), "file": root / name, "calibrated": calibrated}
+
+
+def _poses(rows: _Rows, wanted: set[str]) -> tuple[dict[str, tuple[float, ...]], str]:
+    """Return the wanted poses by token, or why there are none; the drive does not hang on them."""
+    try:
+        pairs = rows.read("ego_pose.json", lambda row: (_text(row["token"]), row))
+        return {token: _pose(row) for token, row in pairs if token in wanted}, ""
+    except InputError as error:
+        return {}, str(error)
 
 
 def _focal(row: Row) -> float | None:
@@ -148,44 +200,58 @@ def _pose(row: Row) -> tuple[float, ...]:
     return x, y, z, float(np.arctan2(2 * (w * k + i * j), 1 - 2 * (j * j + k * k)))
 
 
-def _whole(value: Any) -> int | None:
+def unit_of(values: Iterable[Any]) -> tuple[int, str]:
+    """Return (nanoseconds, name) of the unit in which most of these times since 1970 are counted."""
+    known = [float(value) for value in values if isinstance(value, int | float) and np.isfinite(float(value))]
+    middle = float(np.median(known)) if known else 0.0
+    return next(((factor, name) for least, factor, name in UNITS if middle >= least), (10**3, OWN_UNIT))
+
+
+def _nanoseconds(value: Any, factor: int) -> int | None:
     try:
-        return int(value)
+        found = round(value * factor) if isinstance(value, float) else int(value) * factor
     except BROKEN:
         return None
+    return found if 0 <= found < 2**62 else None
 
 
-def _scene(root: Path, rows: list[Row], poses: dict[str, Any], focal: dict[str, float | None]) -> Scene:
-    timed = [(time, row) for row in rows if (time := _whole(row["timestamp"])) is not None]
-    kept = [timed[place][1] for place in by_time([time * 1000 for time, _ in timed])]
+def _scene(rows: list[Row], poses: dict[str, Any], focal: dict[str, float | None]) -> Scene:
+    factor, unit = unit_of(row["time"] for row in rows)
+    timed = [(time, row) for row in rows if (time := _nanoseconds(row["time"], factor)) is not None]
+    kept = [timed[place] for place in by_time([time for time, _ in timed])]
     return Scene(
-        files=[root / str(row["filename"]) for row in kept],
-        times_us=[int(row["timestamp"]) for row in kept],
-        pose_N4=np.array([poses.get(row["ego_pose_token"], UNKNOWN) for row in kept], float).reshape(-1, 4),
-        focal_px=next((focal[row["calibrated_sensor_token"]] for row in kept), None),
-        lost=len(rows) - len(kept),
+        files=[row["file"] for _, row in kept],
+        times_ns=[time for time, _ in kept],
+        unit=unit,
+        pose_N4=np.array([poses.get(row["pose"], UNKNOWN) for _, row in kept], float).reshape(-1, 4),
+        focal_px=next((focal[row["calibrated"]] for _, row in kept), None),
+        untimed=len(rows) - len(kept),
     )
 
 
-def _find(root: Path, part: str, camera: str) -> tuple[Scene, str]:
-    """Return a scene, and the name of its camera; `part` is `scene` or `scene@camera`."""
-    name, _, at = part.partition("@")
-    camera = camera or at or CAMERA
+def _find(root: Path, part: str, camera: str) -> tuple[Scene, Tables, str]:
+    """Return a scene, the tables it is in, and its name; `part` is `scene` or `scene@camera`."""
     for version in tables_of(root):
         changed_ns = max((path.stat().st_mtime_ns for path in version.glob("*.json")), default=0)
-        if name in scene_names(version):
-            scene = _scenes(version, camera, changed_ns)[name]
-            if not scene.files:
-                raise InputError(
-                    f"{version / 'sample_data.json'}: no picture of {camera} in {name}; copy the tables again"
-                )
-            return scene, camera
-    raise InputError(f"{root}: no scene {name!r} in its tables; copy the tables again")
+        known = scene_names(version)
+        name, _, at = (part, "", "") if part in known else part.rpartition("@")
+        if name in known:
+            tables = _tables(version, camera or at, changed_ns)
+            scene = tables.scenes.get(name)
+            if scene is None or not scene.files:
+                raise InputError(f"{version / 'sample_data.json'}: no picture of {tables.camera} in {name}"
+                                 f"{_told(tables.lost)}; copy the tables again")  # fmt: skip
+            return scene, tables, name
+    raise InputError(f"{root}: no scene {part!r} in its tables; copy the tables again")
+
+
+def _told(lost: dict[str, int]) -> str:
+    return f" (skipped {', '.join(f'{count} {what}' for what, count in lost.items())})" if lost else ""
 
 
 def _pictures(scene: Scene) -> Pictures:
-    times = [(time - scene.times_us[0]) * 1e-6 for time in scene.times_us]
-    return file_pictures(scene.files, times, fps=12.0, lost=scene.lost)
+    times = [(time - scene.times_ns[0]) * 1e-9 for time in scene.times_ns]
+    return file_pictures(scene.files, times, fps=12.0, lost=scene.untimed)
 
 
 def scene_pictures(path: Path, part: str, fps: float) -> Pictures:
@@ -194,34 +260,48 @@ def scene_pictures(path: Path, part: str, fps: float) -> Pictures:
 
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
-    scene, chosen = _find(drive.file, drive.part, camera)
-    streams, lost, dropped = _can(drive.file / "can_bus", drive.part, scene.times_us[0])
+    scene, tables, name = _find(drive.file, drive.part, camera)
+    streams, lost, dropped = _can(drive.file / "can_bus", name, scene.times_ns[0])
     if unknown := int(np.isnan(scene.pose_N4).any(axis=1).sum()):
-        lost["ego poses"] = unknown
+        lost["ego poses unknown"] = unknown
+    if tables.no_poses:
+        dropped.append(Dropped(channel="ego_pose", source="ego_pose.json", reason=tables.no_poses))
+    in_unit = f"the tables of {drive.file.name} count time in {scene.unit}, not in us"
     return Recording(
-        file=f"{drive.file}#{drive.part}" + (f"@{camera}" if camera else ""), pictures=_pictures(scene),
-        streams=[*streams, *_ego(scene)], focal_px=scene.focal_px, camera=chosen, lost=lost, dropped=dropped,
-    )  # fmt: skip
+        file=f"{drive.file}#{name}@{tables.camera}",
+        pictures=_pictures(scene),
+        streams=[*streams, *_ego(scene)],
+        focal_px=scene.focal_px,
+        camera=tables.camera,
+        lost={**tables.lost, **lost},
+        dropped=dropped,
+        assumed=[
+            *([chosen_of(tables.camera, tables.others)] if tables.others and not camera else []),
+            *([in_unit] if scene.unit != OWN_UNIT else []),
+        ],
+    )
 
 
-def _can(folder: Path, scene: str, origin_us: int) -> tuple[list[Stream], dict[str, int], list[Dropped]]:
+def _can(folder: Path, scene: str, origin_ns: int) -> tuple[list[Stream], dict[str, int], list[Dropped]]:
     streams: list[Stream] = []
     lost: dict[str, int] = {}
     dropped: list[Dropped] = []
     for message in dict.fromkeys(message for message, _, _ in CAN):
         file = folder / f"{scene}_{message}.json"
-        if not file.is_file():
+        # A scene's name is what its table says: it must not lead out of the folder, and may be no file's name at all.
+        if file.parent != folder or not os.path.isfile(file):
             continue
         try:
             rows = list(read_rows(file))
         except InputError as error:
             dropped.append(Dropped(channel=message, source=file.name, reason=str(error)))
             continue
+        factor, _ = unit_of(row.get("utime") for row in rows)
         for channel, read in [(channel, read) for name, channel, read in CAN if name == message]:
-            samples = [sample for row in rows if (sample := _sample(row, read)) is not None]
+            samples = [sample for row in rows if (sample := _sample(row, read, factor)) is not None]
             if len(samples) < len(rows):
                 lost[f"{file.name} {channel}"] = len(rows) - len(samples)
-            time_N = np.array([(time - origin_us) * 1e-6 for time, _ in samples])
+            time_N = np.array([(time - origin_ns) * 1e-9 for time, _ in samples])
             value_N, note = np.array([value for _, value in samples], float), ""
             if message == "ms_imu":
                 value_N, note = _levelled(rows, read, value_N)
@@ -229,9 +309,10 @@ def _can(folder: Path, scene: str, origin_us: int) -> tuple[list[Stream], dict[s
     return streams, lost, dropped
 
 
-def _sample(row: Row, read: Callable[[Row], float]) -> tuple[int, float] | None:
+def _sample(row: Row, read: Callable[[Row], float], factor: int) -> tuple[int, float] | None:
+    time = _nanoseconds(row.get("utime"), factor)
     try:
-        return int(row["utime"]), float(read(row))
+        return (time, float(read(row))) if time is not None else None
     except BROKEN:
         return None
 
@@ -249,7 +330,7 @@ def _ego(scene: Scene) -> list[Stream]:
     known = np.isfinite(scene.pose_N4).all(axis=1)
     if known.sum() < 3:
         return []
-    time_N = np.array([(time - scene.times_us[0]) * 1e-6 for time in scene.times_us])[known]
+    time_N = np.array([(time - scene.times_ns[0]) * 1e-9 for time in scene.times_ns])[known]
     x_N, y_N, z_N, heading_N = scene.pose_N4[known].T
     # Wild poses overflow to what is no number, and cleaning leaves that out.
     velocity_N3 = np.gradient(np.stack([x_N, y_N, z_N], axis=1), time_N, axis=0)
