@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivelet.core.boxes import iou, iou_matrix, read_boxes
+from drivelet.core.boxes import inside, iou, iou_matrix, read_boxes
 
 numbers = st.floats(-2, 2, allow_nan=False)
 
@@ -80,3 +80,16 @@ def test_the_matrix_holds_every_pair(
 def test_a_box_that_is_no_number_overlaps_nothing() -> None:
     assert iou((float("nan"),) * 4, (0, 0, 1, 1)) == 0
     assert iou((0, 0, 1, 1), (0.5, 0, 1.5, 1)) == pytest.approx(1 / 3)
+
+
+@given(box=st.tuples(*[st.floats(-500, 500)] * 4), width=st.integers(1, 200), height=st.integers(1, 200))
+def test_what_is_inside_lies_in_the_picture_and_in_the_box(
+    box: tuple[float, float, float, float], width: int, height: int
+) -> None:
+    part = inside(box, width=width, height=height)
+    there = box[0] < min(box[2], width) and box[2] > 0 and box[1] < min(box[3], height) and box[3] > 0
+    assert (part is not None) == there
+    if part:
+        assert 0 <= part[0] < part[2] <= width and 0 <= part[1] < part[3] <= height
+        assert box[0] <= part[0] and box[1] <= part[1] and part[2] <= box[2] and part[3] <= box[3]
+        assert inside(part, width=width, height=height) == part

@@ -72,3 +72,17 @@ def test_only_train_rows_with_one_box_of_a_chosen_field_get_close_ups(
     assert "(rows like it: 1): its boxes are not" in " ".join(capsys.readouterr().err.split())
     again = zoom(ZoomConfig(copies=0), manifest=tmp_path / "in.csv", fields=fields, out=tmp_path / "none")
     assert read_manifest(again, tasks=fields) == rows
+
+
+def test_a_box_outside_its_picture_gets_no_close_up_and_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.full((192, 320, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    row = Row(
+        path=str(tmp_path / "a.png"), task="speed_limit.posted", label="80", split="train", group="g",
+        boxes="[[330, 20, 350, 40]]",
+    )  # fmt: skip
+    write_manifest(tmp_path / "in.csv", [row])
+    manifest = zoom(ZoomConfig(copies=3), manifest=tmp_path / "in.csv", fields=tasks.fields(), out=tmp_path / "out")
+    assert len(read_manifest(manifest, tasks=tasks.fields())) == 1
+    assert "rows like it: 1): its box lies outside the picture" in capsys.readouterr().err

@@ -3,17 +3,21 @@
 import io
 import json
 import os
+import tarfile
 from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import DatasetCard
-from PIL import Image
+from PIL import Image, ImageOps
 
 from drivelet import tasks
+from drivelet.core.artifacts import ImageArray
+from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest, write_manifest
 from drivelet.dataset.export import FORMATS, export
 
@@ -204,3 +208,77 @@ def test_the_card_comes_along_and_hugging_face_reads_it(manifest: Path, tmp_path
     assert "| CC-BY, v4 | 8 |" in text and "not stated" in text
     assert "--set seed=3 --set looks.min_side=9 --set 'shares={\"real\": 1.0}' -x" in text
     assert "Seed 3." in text
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A photo stored sideways, a 16-bit picture and a TIFF, each with a box on the picture as a viewer shows it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 40, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(tmp_path / "b.png")
+    Image.fromarray(pixels).save(tmp_path / "c.tif")
+    base = Row(path="", task="cone.in_path", label="yes", split="train", group="g", boxes="[[30, 4, 38, 12]]")
+    rows = [replace(base, path=str(tmp_path / name), group=name) for name in ("a.jpg", "b.png", "c.tif")]
+    write_manifest(tmp_path / "odd.csv", rows)
+    return tmp_path / "odd.csv"
+
+
+def shown_by_a_trainer(content: bytes) -> ImageArray:
+    """What a reader sees that knows neither EXIF nor 16 bits, and one that applies EXIF: the same."""
+    with Image.open(io.BytesIO(content)) as image:
+        assert not image.getexif().get(0x0112)
+        plain = np.asarray(image.convert("RGB"))
+        assert np.array_equal(np.asarray(ImageOps.exif_transpose(image).convert("RGB")), plain)
+    return plain
+
+
+def test_every_export_holds_pictures_as_a_viewer_shows_them(odd: Path, tmp_path: Path) -> None:
+    rows = of_split(odd, "train")
+    wanted = [read_image(row.path) for row in rows]
+    assert [image.shape for image in wanted] == [(20, 40, 3)] * 3
+    found: dict[str, list[bytes]] = {}
+
+    coco = export("coco", odd, FIELDS, tmp_path / "coco")
+    records = json.loads((coco / "annotations" / "train.json").read_text())
+    assert [(r["width"], r["height"]) for r in records["images"]] == [(40, 20)] * 3
+    assert [a["bbox"] for a in records["annotations"]] == [[30, 4, 8, 8]] * 3
+    found["coco"] = [(coco / "images" / "train" / r["file_name"]).read_bytes() for r in records["images"]]
+
+    table = pq.read_table(export("parquet", odd, FIELDS, tmp_path / "hf") / "data" / "train-00000-of-00001.parquet")
+    found["parquet"] = [image["bytes"] for image in table["image"].to_pylist()]
+    assert [image["path"] for image in table["image"].to_pylist()] == ["a.png", "b.png", "c.png"]
+
+    shard = export("webdataset", odd, FIELDS, tmp_path / "wds") / "train-000000.tar"
+    with tarfile.open(shard) as tar:
+        found["webdataset"] = [tar.extractfile(m).read() for m in tar if m.name.endswith(".png")]  # type: ignore[union-attr]
+
+    for name, key in (("llava", "image"), ("sharegpt", "images")):
+        told_ = json.loads((export(name, odd, FIELDS, tmp_path / name) / "train.json").read_text())
+        paths = [record[key] if key == "image" else record[key][0] for record in told_]
+        found[name] = [Path(path).read_bytes() for path in paths]
+
+    for name, contents in found.items():
+        assert len(contents) == 3, name
+        for content, image in zip(contents, wanted, strict=True):
+            assert np.array_equal(shown_by_a_trainer(content), image), name
+
+
+def test_boxes_outside_their_picture_are_cut_or_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.full((20, 40, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    boxes = [[1, 2, 9, 12], [30, 4, 60, 12], [-5, -5, 3, 3], [50, 4, 60, 12], [9, 9, 3, 3], [0, 0, 40.2, 20]]
+    row = Row(
+        path=str(tmp_path / "a.png"), task="cone.in_path", label="yes", split="train", group="g",
+        boxes=json.dumps(boxes),
+    )  # fmt: skip
+    write_manifest(tmp_path / "m.csv", [row])
+    folder = export("coco", tmp_path / "m.csv", FIELDS, tmp_path / "coco")
+    written = json.loads((folder / "annotations" / "train.json").read_text())["annotations"]
+    assert [a["bbox"] for a in written] == [[1, 2, 8, 10], [30, 4, 10, 8], [0, 0, 3, 3], [0, 0, 40, 20]]
+    assert [a["area"] for a in written] == [80, 80, 9, 800]
+    said = capsys.readouterr().err
+    assert "2 boxes reach beyond their picture and are cut" in said
+    assert "2 boxes lie outside their picture or are empty and are left out" in said

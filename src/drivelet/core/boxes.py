@@ -43,6 +43,12 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def inside(box: Box, *, width: int, height: int) -> Box | None:
+    """Return the part of a box that lies in an image of this size, None where that is nothing."""
+    x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
 def iou_matrix(boxes_N4: ArrayLike, boxes_M4: ArrayLike) -> NDArray[np.float64]:
     """Return intersection over union of every pair of boxes (N, M); 0 where one is empty or not a number."""
     a_N4, b_M4 = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (boxes_N4, boxes_M4))

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from drivelet.core.artifacts import Field
 from drivelet.core.manifest import Row
 from drivelet.core.tables import chunked
-from drivelet.dataset.export_rows import answer, by_split
+from drivelet.dataset.export_rows import answer, by_split, picture
 
 HF_SPLIT = {"train": "train", "val": "validation", "test": "test"}
 TEXTS = ("task", "question", "answer", "label", "group", "boxes", "trust", "source", "licence", "sensor")
@@ -57,11 +58,13 @@ def to_parquet(manifest: Path, fields: Mapping[str, Field], out: Path, *, rows_p
 
 
 def _records(rows: Sequence[Row], fields: Mapping[str, Field]) -> Iterator[dict[str, Any]]:
+    # Rows of one image lie near each other.
+    shown = lru_cache(maxsize=16)(picture)
     for row in rows:
-        path = Path(row.path)
+        suffix, content = shown(row.path)
         facts = {name: getattr(row, name) for name in TEXTS if name not in ("question", "answer")}
         yield {
-            "image": {"bytes": path.read_bytes(), "path": path.name},
+            "image": {"bytes": content, "path": Path(row.path).stem + suffix},
             "question": fields[row.task].question,
             "answer": answer(row, fields),
             "weight": row.weight,

@@ -1,13 +1,19 @@
 """What every export needs: rows by split, images with their rows, questions and answers, and JSON lists in a stream."""
 
+import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from drivelet.core.artifacts import Field
+from drivelet.core.images import is_plain, read_image
 from drivelet.core.manifest import Row, read_manifest
+
+PORTABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
 
 
 def by_split(manifest: Path, fields: Mapping[str, Field]) -> dict[str, list[Row]]:
@@ -28,6 +34,28 @@ def by_image(rows: Sequence[Row]) -> dict[str, list[Row]]:
     for row in rows:
         images[row.path].append(row)
     return images
+
+
+def picture(path: str) -> tuple[str, bytes]:
+    """Return (suffix, bytes) of an image as every trainer shows it.
+
+    The file's own bytes where any reader sees what we do; else (EXIF orientation, 16 bits, a rare format) a PNG of what
+    we see, which bears no orientation that a trainer would apply once more.
+
+    Raises:
+        InputError: the image cannot be read.
+    """
+    suffix = Path(path).suffix.lower()
+    if is_portable(path):
+        return suffix, Path(path).read_bytes()
+    stream = io.BytesIO()
+    Image.fromarray(read_image(path)).save(stream, format="PNG")
+    return ".png", stream.getvalue()
+
+
+def is_portable(path: str) -> bool:
+    """Return whether an image serves every trainer as it lies there."""
+    return Path(path).suffix.lower() in PORTABLE and is_plain(path)
 
 
 def answer(row: Row, fields: Mapping[str, Field]) -> str:

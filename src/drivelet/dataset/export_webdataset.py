@@ -11,11 +11,11 @@ from typing import Any
 from drivelet.core.artifacts import Field
 from drivelet.core.manifest import Row
 from drivelet.core.tables import chunked
-from drivelet.dataset.export_rows import answer, by_image, by_split, question
+from drivelet.dataset.export_rows import answer, by_image, by_split, picture, question
 
 
 def to_webdataset(manifest: Path, fields: Mapping[str, Field], out: Path, *, images_per_shard: int = 1000) -> Path:
-    """Write `out/{split}-000000.tar` and on: per image `KEY.png` (or .jpg; its bytes untouched) and `KEY.json`.
+    """Write `out/{split}-000000.tar` and on: per image `KEY.png` (or .jpg, its bytes) and `KEY.json`.
 
     The JSON holds the file's name and `rows`: every row of the image with its question and its one answer (empty where
     a coarse label allows several). Equal manifests give equal bytes.
@@ -43,7 +43,7 @@ def to_webdataset(manifest: Path, fields: Mapping[str, Field], out: Path, *, ima
 def _add(tar: tarfile.TarFile, key: str, path: Path, rows: list[Row], fields: Mapping[str, Field]) -> None:
     told = [_told(row, fields) for row in rows]
     sample = json.dumps({"file": path.name, "rows": told}, ensure_ascii=False).encode()
-    for suffix, content in ((path.suffix.lower(), path.read_bytes()), (".json", sample)):
+    for suffix, content in (picture(str(path)), (".json", sample)):
         entry = tarfile.TarInfo(key + suffix)
         entry.size = len(content)
         tar.addfile(entry, io.BytesIO(content))

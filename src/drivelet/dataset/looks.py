@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drivelet.core.artifacts import ImageArray
-from drivelet.core.images import DAMAGED
+from drivelet.core.errors import InputError
+from drivelet.core.images import read_image
 
 HASH_BITS = 64
 THUMBNAIL = 16
@@ -80,9 +81,8 @@ def look_at(image: ImageArray, config: LookConfig) -> Look:
 def open_image(path: Path) -> ImageArray | None:
     """Return an image file as RGB, None where it does not decode."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except DAMAGED:
+        return read_image(path)
+    except InputError:
         return None
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from drivelet.core.artifacts import Field, ImageArray
-from drivelet.core.boxes import FORMS, Box, read_boxes
+from drivelet.core.boxes import FORMS, Box, inside, read_boxes
 from drivelet.core.images import read_image
 from drivelet.core.manifest import Row, read_manifest, write_manifest
 from drivelet.core.progress import say, track
@@ -48,18 +48,26 @@ def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out
     if unread:
         say(f"no close-up of {unread[0]} (rows like it: {len(unread)}): its boxes are not {FORMS}")
     (out / "frames").mkdir(parents=True, exist_ok=True)
-    added = []
+    added, outside = [], []
     for number, row in enumerate(track(chosen, total=len(chosen), what="zoom")):
         image = read_image(row.path)
         (box,) = read_boxes(row.boxes, width=image.shape[1], height=image.shape[0])
+        if inside(box, width=image.shape[1], height=image.shape[0]) is None:
+            outside.append(row.path)
+            continue
         for copy in range(config.copies):
             rng = generator(config.seed, "zoom", f"{number}-{copy}")
             path = out / "frames" / f"{number:06d}-{copy}.png"
             cut = close_up(rng, image, box, side=config.side, magnify=config.magnify)
             cv2.imwrite(str(path), cv2.cvtColor(cut, cv2.COLOR_RGB2BGR))
             added.append(replace(row, path=str(path.absolute()), boxes="", sensor=""))
+    if outside:
+        say(f"no close-up of {outside[0]} (rows like it: {len(outside)}): its box lies outside the picture or is empty")
     write_manifest(out / "manifest.csv", [*rows, *added])
     return out / "manifest.csv"
+
+
+zoom.stage_version = 2
 
 
 def _shows_one(row: Row, field: Field) -> bool:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from drivelet.core.errors import InputError
 from drivelet.core.flow import read_json, write_json
-from drivelet.core.images import read_image
+from drivelet.core.images import image_size, read_image
 from drivelet.core.progress import track
 from drivelet.core.rng import derive_seed, generator
 from drivelet.core.tables import read_rows
@@ -118,8 +117,7 @@ def by_length(lengths: Sequence[int], *, images: int) -> list[AlikeLength]:
 
 def _length(loaded: Loaded, group: Sequence[Mapping[str, Any]]) -> int:
     """Return how many tokens an image and its questions take."""
-    with Image.open(group[0]["image"]) as image:
-        width, height = image.size
+    width, height = image_size(group[0]["image"])
     processor = loaded.processor
     text = sum(len(processor.tokens(example["text"])) + len(processor.suffix_ids) for example in group)
     return processor.num_tokens_of_size(height, width) + text

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from drivelet.core.errors import InputError
+from drivelet.core.images import read_image
 from drivelet.report.headline import headline
 from drivelet.report.plots import inline, rejections_plot, scores_plot, trade_off_plot
 from drivelet.report.sections import Section, load_sections, read_summary, sections
@@ -127,8 +128,7 @@ def _sample(sample: Mapping[str, Any]) -> SampleView:
 def _picture(path: Path) -> str:
     """Return the picture as a data address, no wider than `SAMPLE_WIDTH`."""
     stream = io.BytesIO()
-    with Image.open(path) as picture:
-        colours = picture.convert("RGB")
-        colours.thumbnail((SAMPLE_WIDTH, SAMPLE_WIDTH))
-        colours.save(stream, format="PNG")
+    picture = Image.fromarray(read_image(path))
+    picture.thumbnail((SAMPLE_WIDTH, SAMPLE_WIDTH))
+    picture.save(stream, format="PNG")
     return inline(stream.getvalue())

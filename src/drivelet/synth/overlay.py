@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from drivelet.core.errors import InputError
+from drivelet.core.images import image_size, read_image
 from drivelet.core.rng import generator
 from drivelet.synth.records import rendered_frames
 
@@ -34,8 +35,7 @@ def draw_overlays(folder: Path) -> int:
         count += 1
         beside = image.parent.parent / "overlay"
         beside.mkdir(exist_ok=True)
-        with Image.open(image) as picture:
-            draw_overlay(picture, record).save(beside / image.name)
+        draw_overlay(Image.fromarray(read_image(image)), record).save(beside / image.name)
     return count
 
 
@@ -89,13 +89,11 @@ def contact_sheet(folder: Path, *, seed: int, count: int = 24) -> tuple[Path, Se
     chosen = [images[int(i)] for i in np.sort(order)]
     if not chosen:
         raise InputError(f"{folder}: no rendered frames; run `drivelet render --out {folder}` first")
-    with Image.open(chosen[0]) as first:
-        width, height = first.size
+    width, height = image_size(chosen[0])
     rows = -(-len(chosen) // SHEET_COLUMNS)
     sheet = Image.new("RGB", (width * min(SHEET_COLUMNS, len(chosen)), height * rows))
     for number, image in enumerate(chosen):
-        with Image.open(image) as picture:
-            place = (number % SHEET_COLUMNS * width, number // SHEET_COLUMNS * height)
-            sheet.paste(picture.convert("RGB").resize((width, height)), place)
+        place = (number % SHEET_COLUMNS * width, number // SHEET_COLUMNS * height)
+        sheet.paste(Image.fromarray(read_image(image)).resize((width, height)), place)
     sheet.save(folder / "sheet.jpg", quality=90)
     return folder / "sheet.jpg", [image.relative_to(folder).as_posix() for image in chosen]

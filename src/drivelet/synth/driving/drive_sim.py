@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
-from PIL import Image
 
 from drivelet.core.flow import write_json
+from drivelet.core.images import image_size, read_image
 from drivelet.core.manifest import Row, write_manifest
 from drivelet.core.rng import derive_seed, generator
 from drivelet.synth.domain import DomainConfig
@@ -122,17 +121,14 @@ def _move_camera(scene: dict[str, Any], course: Course, k: int) -> None:
 def write_video(path: Path, images: list[Path], hz: int) -> None:
     """Encode PNG frames as nearly lossless H.264 in an MP4 file, one thread, so that equal frames give equal files."""
     partial = path.with_suffix(".partial.mp4")
-    with Image.open(images[0]) as first:
-        width, height = first.size
+    width, height = image_size(images[0])
     with av.open(str(partial), "w") as container:
         # With its vector code x264 gives several files for one input, 8 different ones in 25 runs; without it one.
         options = {"crf": "8", "preset": "medium", "threads": "1", "x264-params": "asm=0"}
         stream = container.add_stream("libx264", rate=hz, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for image in images:
-            with Image.open(image) as picture:
-                pixels = np.asarray(picture.convert("RGB"))
-            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(read_image(image), format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
