@@ -9,7 +9,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.tables import read_rows
 from drivelet.drives import video
 from drivelet.drives.discover import discover
-from drivelet.drives.images import image_times, list_images
+from drivelet.drives.images import list_images
 from drivelet.drives.ingest import IngestConfig, ingest, ingested
 from drivelet.drives.reading import Recording
 from drivelet.drives.sensors import align, read_sensors
@@ -79,19 +79,9 @@ def test_damaged_images_are_skipped_and_keep_their_numbers(tmp_path):
     assert json.loads((out / "drive.json").read_text())["skipped_frames"] == 1
 
 
-def test_image_times_come_from_the_csv_the_names_or_the_rate(tmp_path):
+def test_images_are_ordered_by_the_numbers_in_their_names(tmp_path):
     plain = list_images(write_images(tmp_path / "a", ["img10.png", "img9.png"]))
     assert [file.name for file in plain] == ["img9.png", "img10.png"]
-    assert image_times(tmp_path / "a", plain, fps=4) == [0.0, 0.25]
-    epoch = list_images(write_images(tmp_path / "b", ["1506500000100000000.png", "1506500000000000000.png"]))
-    assert image_times(tmp_path / "b", epoch, fps=4) == pytest.approx([0.0, 0.1])
-    seconds = list_images(write_images(tmp_path / "c", ["12.350.png", "12.500.png"]))
-    assert image_times(tmp_path / "c", seconds, fps=4) == pytest.approx([0.0, 0.15])
-    (tmp_path / "a" / "times.csv").write_text("file,timestamp_s\nimg9.png,5\nimg10.png,5.5\n")
-    assert image_times(tmp_path / "a", plain, fps=4) == [0.0, 0.5]
-    (tmp_path / "a" / "times.csv").write_text("file,timestamp_s\nimg9.png,5\n")
-    with pytest.raises(InputError, match=r"no time for img10\.png"):
-        image_times(tmp_path / "a", plain, fps=4)
 
 
 @pytest.mark.parametrize(

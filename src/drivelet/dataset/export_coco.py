@@ -20,8 +20,8 @@ def to_coco(manifest: Path, fields: Mapping[str, Field], out: Path) -> Path:
     """Write `out/annotations/{split}.json` and put the images into `out/images/{split}`, upright.
 
     A category is a task: what its boxes hold. An image's `answers` (our own key, which COCO's readers pass over) are
-    its rows; an image without boxes stays, as a negative. Boxes of fields of one task that are the same stand once; what reaches
-    beyond its picture is cut there, and counted.
+    its rows; an image without boxes stays, as a negative. Same boxes of fields of one task stand once; what
+    reaches beyond its picture is cut there, and counted.
 
     Raises:
         InputError: the manifest is damaged.
