@@ -208,8 +208,3 @@ def test_pipes_among_the_images_are_never_opened(tmp_path: Path) -> None:
     for name in ("2.png", "times.csv", "sensors.csv", "clip.mp4"):
         os.mkfifo(folder / name)
     assert len(ingested(folder)[1]) == 2
-
-
-def test_a_camera_that_a_folder_does_not_have_is_said(tmp_path: Path) -> None:
-    summary, _ = ingested(write_images(tmp_path / "in", ["0.png"]), camera="rear")
-    assert any("camera=rear is not used" in line for line in summary["assumed"])

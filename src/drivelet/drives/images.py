@@ -19,10 +19,11 @@ from drivelet.drives.sensors import read_sensors, streams_of
 def list_images(folder: Path) -> list[Path]:
     """Return the folder's images in the order of the numbers in their names."""
     files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted((file for file in files if not file.name.startswith(".")), key=_natural)
+    return sorted((file for file in files if not file.name.startswith(".")), key=natural)
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Return the parts of a file's name in an order that counts numbers: (0, number, digits) and (1, 0, text)."""
     parts = re.split(r"(\d+)", path.name)
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
 
@@ -89,8 +90,7 @@ def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
     files = list_images(drive.file)
     pictures, assumed = _timed(drive.file, files, fps)
     deep = (TONE_CURVE,) if any(is_deep(file) for file in files) else ()
-    unused = (f"camera={camera} is not used: a folder of images has one camera",) if camera else ()
-    return Recording(file=str(drive.file), pictures=pictures, streams=streams, assumed=(*assumed, *deep, *unused))
+    return Recording(file=str(drive.file), pictures=pictures, streams=streams, assumed=(*assumed, *deep))
 
 
 READER = Reader(kind="images", owns=lambda path, part: path.is_dir(), open=_open, pictures=folder_pictures)

@@ -15,7 +15,7 @@ from drivelet.core.flow import read_json, write_json
 from drivelet.core.progress import say, track
 from drivelet.core.tables import append_table, chunked, write_table
 from drivelet.drives.clock import ClockConfig
-from drivelet.drives.discover import discover
+from drivelet.drives.discover import survey
 from drivelet.drives.drive_motion import find_motion
 from drivelet.drives.ego_motion import EgoConfig
 from drivelet.drives.frames import DEFAULT_IMAGE_FPS
@@ -78,9 +78,11 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     Raises:
         InputError: nothing readable at `source`, or a damaged sensor log.
     """
-    drives = discover(source)
+    found = survey(source)
+    drives = found.drives
     if len(drives) == 1:
         ingest_drive(config, drive=drives[0], out=out)
+        _say_not_read(found.not_read)
         _say_assumed([out])
         return out
     refused: dict[str, InputError] = {}
@@ -95,11 +97,19 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
         say(f"[yellow]{_plain(name)} is left out: {_plain(str(error))}[/yellow]")
     if refused:
         write_json(out / "refused.json", {name: str(error) for name, error in refused.items()})
+    _say_not_read(found.not_read)
     _say_assumed([out / drive.name for drive in drives if drive.name not in refused])
     return out
 
 
 ingest.stage_version = 2
+
+
+def _say_not_read(counts: Mapping[str, int]) -> None:
+    """Say how much lies at the source that nothing reads."""
+    if counts:
+        kinds = _few([f"{count} {what}" for what, count in sorted(counts.items(), key=lambda kind: -kind[1])], most=8)
+        say(f"[yellow]not read: {sum(counts.values())} files or folders: {_plain(kinds)}[/yellow]")
 
 
 def _say_assumed(folders: Sequence[Path]) -> None:
@@ -253,6 +263,7 @@ def summarise(drive: DriveSource, recording: Recording, scan: Scan, sensors: Cho
         "sensors": [channel for channel in CHANNELS if channel in sensors.log.channels],
         "sensors_source": (drive.sensors or drive.file).name if sensors.log.channels else "",
         "lost": dict(recording.lost),
+        "not_read": dict(drive.not_read),
         **sensors.as_json(),
     }
 

@@ -7,7 +7,6 @@ published: of these the first serves for the yaw rate about the axis of gravity 
 `zoesensors` holds pedals and steering.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ UNKNOWN = (float("nan"),) * 4
 UNITS = ((1e17, 1, "ns"), (1e14, 10**3, "us"), (1e11, 10**6, "ms"), (1e8, 10**9, "s"))
 """(at least, nanoseconds, name): times since 1970 tell their unit; the format's own is the microsecond."""
 OWN_UNIT = "us"
+LONGEST = 255
+"""Bytes of a file's name."""
 
 CAN: tuple[tuple[str, str, Callable[[Row], float]], ...] = (
     ("pose", "speed_mps", lambda row: row["vel"][0]),
@@ -288,8 +289,8 @@ def _can(folder: Path, scene: str, origin_ns: int) -> tuple[list[Stream], dict[s
     dropped: list[Dropped] = []
     for message in dict.fromkeys(message for message, _, _ in CAN):
         file = folder / f"{scene}_{message}.json"
-        # A scene's name is what its table says: it must not lead out of the folder, and may be no file's name at all.
-        if file.parent != folder or not os.path.isfile(file):
+        # A scene's name is what its table says: it must not lead out of the folder, and may be longer than any file's.
+        if file.parent != folder or len(file.name.encode("utf-8", "replace")) > LONGEST or not file.is_file():
             continue
         try:
             rows = list(read_rows(file))

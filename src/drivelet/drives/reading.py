@@ -41,6 +41,7 @@ class DriveSource:
         kind: which reader it takes.
         sensors: the file or folder of its sensors, where these lie apart.
         part: which part of `file` it is, where this holds several drives or cameras.
+        not_read: how many files and folders lie beside it and are read by nothing, by what they are and why.
     """
 
     name: str
@@ -48,6 +49,7 @@ class DriveSource:
     kind: str
     sensors: Path | None = None
     part: str = ""
+    not_read: Mapping[str, int] = default(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

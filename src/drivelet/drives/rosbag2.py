@@ -140,11 +140,6 @@ class SplitLog:
 OPENERS = {".mcap": McapLog, ".db3": SqliteLog, ".bag": BagLog}
 
 
-def bare_name(path: Path) -> str:
-    """Return a log's file name without what says how it is stored: `drive` of `drive.mcap.zstd`."""
-    return (path.with_suffix("") if path.suffix.lower() in ZSTD_SUFFIXES else path).stem
-
-
 def is_log(path: Path) -> bool:
     """Return whether a file is one that this reader takes, by its name."""
     suffix = path.suffix.lower()
@@ -152,13 +147,15 @@ def is_log(path: Path) -> bool:
     return packed or suffix == ".db3"
 
 
-def is_split(folder: Path) -> bool:
-    """Return whether a folder holds one recording in several files."""
-    return (folder / METADATA).is_file() and len(_listed(folder)) > 1
+def split_files(folder: Path) -> list[Path]:
+    """Return the files of a recording that is split over several in this folder; empty where it holds none."""
+    return _files(folder)[0] if len(_listed(folder)) > 1 else []
 
 
 def _listed(folder: Path) -> list[str]:
     """Return the files that the metadata of a bag name, empty where it is no bag's."""
+    if not (folder / METADATA).is_file():
+        return []
     try:
         with (folder / METADATA).open(encoding="utf-8") as stream:
             content = stream.read(LARGEST_METADATA)
@@ -196,4 +193,4 @@ def _open_file(path: Path) -> MessageLog:
     return OPENERS[path.suffix.lower()](path)
 
 
-READER = log_reader("rosbag2", lambda path: is_split(path) if path.is_dir() else is_log(path), _open)
+READER = log_reader("rosbag2", lambda path: len(_listed(path)) > 1 if path.is_dir() else is_log(path), _open)
