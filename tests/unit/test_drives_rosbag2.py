@@ -96,6 +96,7 @@ def test_a_file_of_a_split_recording_that_is_gone_is_counted(tmp_path):
 def test_names_in_the_metadata_never_lead_out_of_the_bag(tmp_path):
     folder = split(tmp_path)
     outside = ros_drive().write(tmp_path / "secret.db3")
+    (folder / "bag_1.db3").unlink()
     text = (folder / "metadata.yaml").read_text()
     (folder / "metadata.yaml").write_text(text.replace("bag_1.db3", f"../{outside.name}"))
     assert ingested(tmp_path, folder)[1]["lost"] == {"files of the bag": 1}

@@ -170,7 +170,7 @@ def _files(folder: Path, files: Sequence[Path], passed: Counter[str]) -> list[Dr
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     beside = {file.name.lower(): file for file in files}
     found = [_file(file, beside) for file in drives]
-    if bag:
+    if rosbag2.is_split(folder):
         found.append(DriveSource(name="", file=folder, kind="rosbag2"))
     series = bool(images) and (not drives or _is_series(images, drives))
     if series:

@@ -147,9 +147,14 @@ def is_log(path: Path) -> bool:
     return packed or suffix == ".db3"
 
 
+def is_split(folder: Path) -> bool:
+    """Return whether a folder holds one recording in several files."""
+    return len(_listed(folder)) > 1
+
+
 def split_files(folder: Path) -> list[Path]:
     """Return the files of a recording that is split over several in this folder; empty where it holds none."""
-    return _files(folder)[0] if len(_listed(folder)) > 1 else []
+    return _files(folder)[0] if is_split(folder) else []
 
 
 def _listed(folder: Path) -> list[str]:
@@ -193,4 +198,4 @@ def _open_file(path: Path) -> MessageLog:
     return OPENERS[path.suffix.lower()](path)
 
 
-READER = log_reader("rosbag2", lambda path: len(_listed(path)) > 1 if path.is_dir() else is_log(path), _open)
+READER = log_reader("rosbag2", lambda path: is_split(path) if path.is_dir() else is_log(path), _open)
