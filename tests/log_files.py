@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,6 +17,8 @@ from typing import Any
 
 import av
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from mcap.writer import CompressionType, Writer
 from PIL import Image
 from rosbags.rosbag1 import Writer as BagWriter
@@ -433,3 +436,46 @@ def bdd_truth(t: Any) -> tuple[Any, Any]:
 def _phone(start: int, seconds: float, values: tuple[float, float, float]) -> dict[str, float]:
     x, y, z = values
     return {"timestamp": start + round(1000 * seconds), "x": x, "y": y, "z": z}
+
+
+WIDE, TELE = "camera_front_wide_120fov", "camera_front_tele_30fov"
+
+
+def write_physicalai(root: Path, frames: int = FRAMES, *, clips: tuple[str, ...] = ("0a-1", "0b-2")) -> Path:
+    """Write clips of the PhysicalAI-AV set unpacked: two cameras whose frames begin at 20 ms, and the car's motion."""
+    for clip in clips:
+        for camera in (WIDE, TELE):
+            folder = root / "camera" / camera
+            write_video(folder / f"{clip}.{camera}.mp4", frames=frames, fps=FPS)
+            times = pa.array([20_000 + n * 10**6 // FPS for n in range(frames)], pa.int64())
+            pq.write_table(pa.table({"timestamp": times}), folder / f"{clip}.{camera}.timestamps.parquet")
+        ego = root / "labels" / "egomotion"
+        ego.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(_egomotion(frames)), ego / f"{clip}.egomotion.parquet")
+    return root
+
+
+def _egomotion(frames: int) -> dict[str, Any]:
+    t = np.array([since(time) for time in sensor_times(frames)])
+    heading = 0.7 + YAW_RATE * t
+    speed, way = SPEED + t, SPEED * t + t**2 / 2
+    zeros = np.zeros_like(t)
+    bend = [np.interp(t, t, np.concatenate([[0], np.cumsum(np.diff(way) * part(heading[1:]))])) for part in
+            (np.cos, np.sin)]  # fmt: skip
+    return {
+        "timestamp": (20_000 + t * 1e6).astype(np.int64), "qx": zeros, "qy": zeros, "qz": np.sin(heading / 2),
+        "qw": np.cos(heading / 2), "x": bend[0], "y": bend[1], "z": zeros, "vx": speed * np.cos(heading),
+        "vy": speed * np.sin(heading), "vz": zeros, "ax": ACCELERATION * np.cos(heading),
+        "ay": ACCELERATION * np.sin(heading), "az": zeros, "curvature": YAW_RATE / speed,
+    }  # fmt: skip
+
+
+def zip_physicalai(root: Path) -> Path:
+    """Pack an unpacked set into chunks, as it is downloaded."""
+    for folder in (*(root / "camera").iterdir(), root / "labels" / "egomotion"):
+        files = sorted(folder.iterdir())
+        with zipfile.ZipFile(folder / f"{folder.name}.chunk_0000.zip", "w") as archive:
+            for file in files:
+                archive.write(file, file.name)
+                file.unlink()
+    return root

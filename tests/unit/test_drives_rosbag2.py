@@ -172,6 +172,6 @@ def test_a_file_that_unpacks_without_end_is_refused_with_its_limit(tmp_path, mon
     monkeypatch.setattr(unpacking, "LARGEST_RATIO", 10)
     path = tmp_path / "a.mcap.zstd"
     path.write_bytes(zstandard.ZstdCompressor().compress(bytes(10_000_000)))
-    with pytest.raises(InputError, match=r"it unpacks to more than .* GB \(10 times its size"):
+    with pytest.raises(InputError, match=r"it unpacks to more than .* GB \(10 times its size\)"):
         ingested(tmp_path, path)
     assert [file for file in unpacking._room().iterdir() if "a.mcap" in file.name and file.stat().st_size > 10**6] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES as IMAGE_SUFFIXES
-from drivelet.drives import comma2k19, kitti, nuscenes, rosbag2
+from drivelet.drives import comma2k19, kitti, nuscenes, physicalai, rosbag2
 from drivelet.drives.bdd100k import find_info
 from drivelet.drives.drive_names import name_drives
 from drivelet.drives.image_times import LISTS
@@ -21,7 +21,7 @@ LOGS = {".mcap": "mcap", ".bag": "rosbag", ".npz": "comma2k19"}
 """Files that are a drive by themselves."""
 FORMATS = (
     f"videos ({', '.join(VIDEO_SUFFIXES)}), .mcap, .bag, .db3 (all in .zstd too), comma2k19, KITTI raw, nuScenes, "
-    "BDD100K and image folders"
+    "PhysicalAI-AV, BDD100K and image folders"
 )
 SHARED = "sensors.csv"
 SERIES = 3
@@ -137,6 +137,9 @@ def _known_layout(folder: Path) -> list[DriveSource]:
         return [_segment(folder)]
     if kitti.is_drive(folder):
         return [DriveSource(name="", file=folder, kind="kitti", sensors=folder / "oxts")]
+    if names := physicalai.clips(folder):
+        sensors = folder / "labels" / "egomotion"
+        return [DriveSource(name="", file=folder, kind="physicalai", sensors=sensors, part=name) for name in names]
     return _scenes(folder) if nuscenes.tables_of(folder) else []
 
 

@@ -150,7 +150,7 @@ def _by_scene(rows: list[Row], scene_of: dict[str, str], names: list[str], lost:
     """Return the pictures of every scene; one whose sample is in no table follows the picture before it."""
     of_row = {row["token"]: scene_of.get(row["sample"], "") for row in rows}
     only = names[0] if len(names) == 1 else ""
-    for row in sorted(rows, key=lambda row: str(row["time"])):
+    for row in sorted(rows, key=lambda row: _nanoseconds(row["time"], 1) or 0):
         of_row[row["token"]] = of_row[row["token"]] or of_row.get(row["prev"], "") or only
     shots: dict[str, list[Row]] = {name: [] for name in names}
     for row in rows:

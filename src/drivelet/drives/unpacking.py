@@ -4,8 +4,11 @@ import atexit
 import bz2
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from drivelet.core.errors import InputError
 MIB = 1 << 20
 LARGEST = 256 * MIB
 """Bytes of one chunk, message or picture; an uncompressed 8K picture has 100 MiB."""
+KEPT_MEMBERS = 8
 LARGEST_RATIO = 1000
 """A whole file is unpacked to this many times its size at most."""
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -122,24 +126,49 @@ def _room() -> Path:
 
 @lru_cache
 def _unpacked(path: Path, size: int, changed_ns: int) -> Path:
-    room = _room()
-    target = room / f"{len(list(room.iterdir()))}-{path.stem}"
-    limit = min(LARGEST_RATIO * size, shutil.disk_usage(room).free // 2)
+    target = _room() / f"{len(list(_room().iterdir()))}-{path.stem}"
     try:
-        with path.open("rb") as packed, OPENERS["zstd"](packed) as stream, target.open("wb") as out:
-            while block := stream.read(MIB):
-                if out.tell() + len(block) > limit:
-                    raise TooLargeError
-                out.write(block)
-    except TooLargeError as error:
-        target.unlink()
-        raise InputError(
-            f"{path}: it unpacks to more than {limit / 1e9:.3g} GB ({LARGEST_RATIO} times its size, or half of what is "
-            f"free in {room.parent}); unpack it with `zstd -d` where there is room"
-        ) from error
+        with path.open("rb") as packed, OPENERS["zstd"](packed) as stream:
+            _copy(stream, target, str(path), size)
     except zstandard.ZstdError as error:
         # What came before the damage is read like a log that a crash cut off.
-        if not target.stat().st_size:
-            target.unlink()
+        if not target.is_file() or not target.stat().st_size:
+            target.unlink(missing_ok=True)
             raise InputError(f"{path}: no readable zstd file ({error}); copy the recording again, whole") from error
     return target
+
+
+def unpacked_member(archive: Path, member: str) -> Path:
+    """Return a file of a ZIP archive, unpacked into the same temporary folder; only the last few are kept there.
+
+    Raises:
+        InputError: archive or member is damaged or missing, or it unpacks to more than its limit.
+    """
+    digest = blake2b(f"{archive}\0{archive.stat().st_mtime_ns}\0{member}".encode(), digest_size=12).hexdigest()
+    folder = _room() / "members"
+    target = folder / f"{digest}{Path(member).suffix}"
+    if target.is_file():
+        return target
+    folder.mkdir(exist_ok=True)
+    for old in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)[: -KEPT_MEMBERS + 1]:
+        old.unlink()
+    part = folder / "part"
+    try:
+        with zipfile.ZipFile(archive) as files, files.open(member) as stream:
+            _copy(stream, part, f"{archive}/{member}", files.getinfo(member).compress_size)
+    except (zipfile.BadZipFile, zlib.error, *FAULTS, KeyError, NotImplementedError) as error:
+        raise InputError(f"{archive}/{member}: it cannot be unpacked ({error}); download it again") from error
+    return part.rename(target)
+
+
+def _copy(stream: Any, target: Path, what: str, packed: int) -> None:
+    """Write what a stream unpacks to, up to `LARGEST_RATIO` times its packed size or half of the room on the disk."""
+    free = shutil.disk_usage(target.parent).free // 2
+    limit = min(LARGEST_RATIO * packed, free)
+    with target.open("wb") as out:
+        while block := stream.read(MIB):
+            if out.tell() + len(block) > limit:
+                target.unlink()
+                why = f"half of what is free in {target.parent}" if limit == free else f"{LARGEST_RATIO} times its size"
+                raise InputError(f"{what}: it unpacks to more than {limit / 1e9:.3g} GB ({why}); unpack it by hand")
+            out.write(block)
