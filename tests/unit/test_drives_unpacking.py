@@ -1,4 +1,5 @@
 import bz2
+import json
 import tracemalloc
 
 import lz4.frame
@@ -6,9 +7,10 @@ import pytest
 import zstandard
 
 from drivelet.core.errors import InputError
+from drivelet.drives import message_log
 from drivelet.drives.ingest import IngestConfig, ingest
 from drivelet.drives.unpacking import LARGEST, MIB, TooLargeError, check_size, unpack, unzstd
-from log_files import ros_drive
+from log_files import START_NS, Entry, ros_drive
 
 PACK = {"bz2": bz2.compress, "lz4": lz4.frame.compress, "zstd": zstandard.ZstdCompressor().compress, "none": bytes}
 
@@ -69,3 +71,31 @@ def test_an_mcap_whose_chunk_promises_gigabytes_is_refused_with_the_limit(tmp_pa
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match=r"is empty \(1 chunks of more than 256 MiB\)"):
         ingest(IngestConfig(), source=path, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("suffix", ["mcap", "bag"])
+def test_a_chunk_of_too_many_records_is_read_up_to_a_number_and_said(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr("drivelet.drives.mcap.MOST_RECORDS", 40)
+    monkeypatch.setattr("drivelet.drives.rosbag.MOST_RECORDS", 40)
+    path = ros_drive(frames=12).write(tmp_path / f"a.{suffix}", chunk_size=10**6)
+    out = ingest(IngestConfig(), source=path, out=tmp_path / "out")
+    assert json.loads((out / "drive.json").read_text())["lost"] == {"chunks of more than 40 records": 1}
+
+
+def test_a_topic_of_which_nothing_can_be_read_is_only_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("drivelet.drives.message_log.MOST_BAD", 5)
+    script = ros_drive(frames=12)
+    decoded = []
+    decode = message_log.decoded_message
+
+    def noted(topic, data):
+        decoded.append(topic.name)
+        return decode(topic, data)
+
+    monkeypatch.setattr(message_log, "decoded_message", noted)
+    kind = "foxglove_msgs/msg/CompressedVideo"
+    script.entries += [Entry("/video", kind, START_NS + n, {"format": "vp9"}) for n in range(30)]
+    out = ingest(IngestConfig(), source=script.write(tmp_path / "a.mcap"), out=tmp_path / "out")
+    lost = json.loads((out / "drive.json").read_text())["lost"]
+    assert lost == {"messages of /video (video format 'vp9' is not supported; known are h264, h265)": 30}
+    assert decoded.count("/video") == 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,10 @@ def _packets(log: MessageLog, shots: Shots, places: Sequence[tuple[int, int]]) -
 def fetch(log: MessageLog, shots: Shots, wanted: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Any]]:
     """Yield (number, decoded message) of (number, place) pairs; a part is read once for neighbours in it."""
     for offset, group in groupby(wanted, key=lambda item: shots.offset[item[1]]):
-        found = log.part(offset)
-        for number, place in group:
+        pairs = list(group)
+        asked = {shots.number[place] for _, place in pairs}
+        found = {n: message for n, message in enumerate(islice(log.part(offset), max(asked) + 1)) if n in asked}
+        for number, place in pairs:
             message = found[shots.number[place]]
             yield number, decoded_message(log.topics[message.topic], message.data)
 

@@ -33,7 +33,7 @@ MESSAGE_HEAD = struct.Struct("<HIQQ")
 TOO_LARGE = -1
 """In place of the opcode of a record that is not read for its size."""
 MOST_RECORDS = 1 << 18
-"""Records of one chunk: each takes a few hundred bytes of memory, however small it is."""
+"""Records of one chunk: each takes its time, however small it is."""
 LARGEST_JSON = 16 * MIB
 LARGEST_TABLE = 64 * MIB
 """Bytes of all schemas and channels together."""
@@ -62,20 +62,20 @@ class McapLog:
             if not whole:
                 self.lost["cut-off tails"] += 1
 
-    def part(self, offset: int) -> list[Message]:
-        """Return the messages of the chunk (or the lone message) at an offset."""
+    def part(self, offset: int) -> Iterator[Message]:
+        """Yield the messages of the chunk (or the lone message) at an offset."""
         with self.path.open("rb") as stream:
             stream.seek(offset)
             record = _record(stream)
-            return self._messages(*record) if record else []
+        if record:
+            yield from self._messages(*record)
 
-    def _messages(self, opcode: int, content: bytes) -> list[Message]:
-        found: list[Message] = []
+    def _messages(self, opcode: int, content: bytes) -> Iterator[Message]:
         try:
             for kind, record in _records(opcode, content):
                 if kind == Opcode.MESSAGE:
                     channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(record)
-                    found.append(Message(channel, log_ns, record[MESSAGE_HEAD.size :]))
+                    yield Message(channel, log_ns, record[MESSAGE_HEAD.size :])
                 else:
                     self._describe(kind, record)
         except TooLargeError as error:
@@ -83,7 +83,6 @@ class McapLog:
         except Exception:
             # Decompressors, checksums and field readers each raise their own; the next record is found all the same.
             self.lost["damaged chunks" if opcode == Opcode.CHUNK else "damaged records"] += 1
-        return found
 
     def _describe(self, kind: int, record: memoryview) -> None:
         """Note a schema or a channel once; schemas of messages that nobody reads are not kept."""
@@ -140,7 +139,9 @@ def _records(opcode: int, content: bytes) -> Iterator[tuple[int, memoryview]]:
         if place == len(data):
             return
         end = place + 9 + int.from_bytes(view[place + 1 : place + 9], "little")
-        if end > len(data) or number == MOST_RECORDS:
+        if number == MOST_RECORDS:
+            raise TooLargeError(f"chunks of more than {MOST_RECORDS} records")
+        if end > len(data):
             break
         yield view[place], view[place + 9 : end]
         place = end

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any, NamedTuple, Protocol
@@ -11,6 +11,8 @@ from drivelet.drives import messages
 from drivelet.drives.pictures import packet_head
 
 LATEST_NS = 2**62
+MOST_BAD = 1000
+"""A topic of which not one in so many messages could be read is only counted."""
 MOST_SETS = 10_000
 """Changes of a video's parameter sets that are kept."""
 
@@ -43,7 +45,7 @@ class Part:
     """A stretch of a log that is read at once: a chunk, or a lone message."""
 
     offset: int
-    messages: Sequence[Message]
+    messages: Iterable[Message]
 
 
 class MessageLog(Protocol):
@@ -56,8 +58,8 @@ class MessageLog(Protocol):
         """Yield all parts in order; raise `InputError` where this is no such file."""
         ...
 
-    def part(self, offset: int) -> Sequence[Message]:
-        """Return the messages of the part at an offset."""
+    def part(self, offset: int) -> Iterable[Message]:
+        """Yield the messages of the part at an offset."""
         ...
 
 
@@ -110,7 +112,7 @@ class Index:
 def scan(log: MessageLog) -> Index:
     """Read a log once; pictures are only located."""
     index = Index(log=log, shots={}, readings={}, focal={}, empty=[], unread={}, faults={}, lost=Counter())
-    seen: set[str] = set()
+    seen: Counter[str] = Counter()
     bad: Counter[str] = Counter()
     for part in log.parts():
         for number, message in enumerate(part.messages):
@@ -118,9 +120,12 @@ def scan(log: MessageLog) -> Index:
             if topic is None:
                 index.lost["messages of an unknown topic"] += 1
                 continue
-            seen.add(topic.name)
+            seen[topic.name] += 1
             if topic.kind not in messages.KINDS:
                 index.unread[topic.name] = topic.type
+                continue
+            if MOST_BAD <= bad[topic.name] == seen[topic.name] - 1:
+                bad[topic.name] += 1
                 continue
             try:
                 _note(index, topic, message, part.offset, number)

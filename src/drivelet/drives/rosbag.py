@@ -19,7 +19,7 @@ MAGIC = b"#ROSBAG V2.0\n"
 SUFFIX = ".bag"
 MESSAGE, CHUNK, CONNECTION = 2, 5, 7
 MOST_RECORDS = 1 << 18
-"""Records of one chunk: each takes a few hundred bytes of memory, however small it is."""
+"""Records of one chunk: each takes its time, however small it is."""
 MOST_TOPICS = 1 << 16
 
 Fields = dict[bytes, bytes]
@@ -46,42 +46,45 @@ class BagLog:
                     return
                 yield Part(offset=offset, messages=self._messages(*record))
 
-    def part(self, offset: int) -> list[Message]:
-        """Return the messages of the chunk (or the lone message) at an offset."""
+    def part(self, offset: int) -> Iterator[Message]:
+        """Yield the messages of the chunk (or the lone message) at an offset."""
         with self.path.open("rb") as stream:
             stream.seek(offset)
             record = _record(stream, self.path.stat().st_size)
-            return self._messages(*record) if record else []
+        if record:
+            yield from self._messages(*record)
 
-    def _messages(self, fields: Fields, data: bytes) -> list[Message]:
+    def _messages(self, fields: Fields, data: bytes) -> Iterator[Message]:
         try:
             if _op(fields) != CHUNK:
-                return self._message(fields, data)
+                yield from self._message(fields, data)
+                return
             promised = fields.get(b"size")
             size = int.from_bytes(promised, "little") if promised else None
             inner = unpack(fields[b"compression"].decode(), data, what="chunks", size=size)
         except TooLargeError as error:
             self.lost[str(error)] += 1
-            return []
         except (KeyError, ValueError, IndexError):
             self.lost["damaged chunks"] += 1
-            return []
-        return self._inside(inner)
+        else:
+            yield from self._inside(inner)
 
-    def _inside(self, chunk: bytes) -> list[Message]:
-        stream, found = BytesIO(chunk), list[Message]()
-        for _ in range(MOST_RECORDS):
+    def _inside(self, chunk: bytes | bytearray) -> Iterator[Message]:
+        stream = BytesIO(chunk)
+        for number in range(MOST_RECORDS + 1):
             if stream.tell() == len(chunk):
-                return found
+                return
+            if number == MOST_RECORDS:
+                self.lost[f"chunks of more than {MOST_RECORDS} records"] += 1
+                return
             try:
                 record = _record(stream, len(chunk))
                 if record is None:
                     break
-                found += self._message(*record)
+                yield from self._message(*record)
             except (KeyError, ValueError, IndexError):
                 break
         self.lost["damaged chunks"] += 1
-        return found
 
     def _message(self, fields: Fields, data: bytes) -> list[Message]:
         kind = _op(fields)

@@ -7,7 +7,7 @@ the other way round), is found all the same.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -115,17 +115,13 @@ class SplitLog:
     def parts(self) -> Iterator[Part]:
         """Yield the parts of all files, one file after the other."""
         for place, log in enumerate(self.logs):
-            numbered = 0
             for part in log.parts():
-                if len(log.topics) > numbered:
-                    numbered = len(log.topics)
-                    self._number(place)
                 yield Part(offset=part.offset * len(self.logs) + place, messages=self._renamed(place, part.messages))
             self._number(place)
             self.lost.update(log.lost)
 
-    def part(self, offset: int) -> Sequence[Message]:
-        """Return the messages of a part."""
+    def part(self, offset: int) -> Iterator[Message]:
+        """Yield the messages of a part."""
         inner, place = divmod(offset, len(self.logs))
         return self._renamed(place, self.logs[place].part(inner))
 
@@ -133,8 +129,14 @@ class SplitLog:
         for key, topic in self.logs[place].topics.items():
             self.topics.setdefault(key * len(self.logs) + place, topic)
 
-    def _renamed(self, place: int, found: Sequence[Message]) -> Sequence[Message]:
-        return [Message(message.topic * len(self.logs) + place, message.log_ns, message.data) for message in found]
+    def _renamed(self, place: int, found: Iterable[Message]) -> Iterator[Message]:
+        topics = self.logs[place].topics
+        for message in found:
+            key = message.topic * len(self.logs) + place
+            # Topics are named between the messages.
+            if key not in self.topics and message.topic in topics:
+                self.topics[key] = topics[message.topic]
+            yield Message(key, message.log_ns, message.data)
 
 
 OPENERS = {".mcap": McapLog, ".db3": SqliteLog, ".bag": BagLog}

@@ -49,7 +49,7 @@ def check_size(size: int, what: str, *, limit: int = LARGEST) -> None:
         raise TooLargeError(f"{what} of more than {limit // MIB} MiB")
 
 
-def unpack(compression: str, data: bytes | memoryview, *, what: str, size: int | None = None) -> bytes:
+def unpack(compression: str, data: bytes, *, what: str, size: int | None = None) -> bytes | bytearray:
     """Return bytes unpacked from `bz2`, `lz4`, `zstd` or nothing (`none`, empty).
 
     Args:
@@ -63,28 +63,29 @@ def unpack(compression: str, data: bytes | memoryview, *, what: str, size: int |
         ValueError: damaged, of another size, or packed in an unknown way.
     """
     check_size(size or 0, what)
-    found = bytes(data) if compression in ("", "none") else _read(compression, data, what)
+    found = data if compression in ("", "none") else _read(compression, data, what, size)
     if size is not None and len(found) != size:
         raise ValueError(f"{len(found)} bytes where {size} are promised")
     return found
 
 
-def _read(compression: str, data: bytes | memoryview, what: str) -> bytes:
+def _read(compression: str, data: bytes, what: str, size: int | None) -> bytes | bytearray:
     if compression not in OPENERS:
         raise ValueError(f"compression {compression!r} is not supported; known are {', '.join(OPENERS)}")
-    blocks: list[bytes] = []
+    # Where the size is promised, the bytes are put where they stay: nothing is held twice.
+    found = bytearray(size or 0)
     length = 0
     try:
         with OPENERS[compression](BytesIO(data)) as stream:
             while block := stream.read(MIB):
-                blocks.append(block)
+                found[length : length + len(block)] = block
                 length += len(block)
                 check_size(length, what)
     except TooLargeError:
         raise
     except FAULTS as error:
         raise ValueError(f"damaged {compression} data ({error})") from error
-    return b"".join(blocks)
+    return found[:length] if length < len(found) else found
 
 
 def unzstd(data: bytes, *, what: str) -> bytes:
@@ -101,7 +102,7 @@ def unzstd(data: bytes, *, what: str) -> bytes:
     except zstandard.ZstdError as error:
         raise ValueError(f"damaged zstd data ({error})") from error
     check_size(promised, what)
-    return unpack("zstd", data, what=what, size=promised if promised > 0 else None)
+    return bytes(unpack("zstd", data, what=what, size=promised if promised > 0 else None))
 
 
 def unpacked_file(path: Path) -> Path:
