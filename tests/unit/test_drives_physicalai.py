@@ -62,7 +62,8 @@ def test_without_times_or_motion_the_video_s_own_times_serve_and_this_is_said(tm
     rows, summary = clip(tmp_path, root)
     assert [round(row["t"], 6) for row in rows] == [n / 10 for n in range(FRAMES)]
     assert summary["sensors"] == []
-    assert any("no times of" in sentence for sentence in summary["assumed"])
+    assert any("the video's own times" in sentence for sentence in summary["assumed"])
+    assert [d["channel"] for d in summary["dropped"]] == ["frame times"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 not a table PAR1", None])
@@ -78,7 +79,7 @@ def test_a_damaged_table_is_named_and_the_pictures_are_kept(tmp_path, content):
             file.write_bytes(content)
     rows, summary = clip(tmp_path, root)
     assert len(rows) == FRAMES
-    assert summary["dropped"][0]["channel"] == "egomotion"
+    assert [d["channel"] for d in summary["dropped"]] == ["frame times", "egomotion"]
     assert any("the video's own times" in sentence for sentence in summary["assumed"])
 
 
@@ -103,7 +104,8 @@ def test_a_damaged_archive_or_member_is_one_clear_line(tmp_path):
     out = ingest(IngestConfig(), source=root, out=tmp_path / "out")
     assert "it cannot be unpacked" in json.loads((out / "refused.json").read_text())["0a-1"]
     archive.write_bytes(b"no archive")
-    assert clip(tmp_path, root)[1]["camera"] == TELE
+    summary = clip(tmp_path, root)[1]
+    assert (summary["camera"], summary["dropped"][0]["source"]) == (TELE, archive.name)
 
 
 def test_a_member_that_unpacks_without_end_is_refused(tmp_path):

@@ -180,7 +180,7 @@ def _files(folder: Path, files: Sequence[Path], passed: Counter[str]) -> list[Dr
         sensors = None if drives else beside.get(SHARED)
         found.append(DriveSource(name="", file=folder, kind="images", sensors=sensors))
     used = {*drives, *bag, *(images if series else []), *(source.sensors for source in found)}
-    if any(source.kind in ("mcap", "rosbag2") for source in found):
+    if rosbag2.is_bag(folder):
         used.add(folder / rosbag2.METADATA)
     for file in files:
         if file not in used and not (series and file.name in LISTS):

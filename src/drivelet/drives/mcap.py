@@ -30,6 +30,8 @@ SUFFIX = ".mcap"
 DECODABLE = {"cdr": decode_cdr, "ros1": decode_ros1}
 MESSAGE_HEAD = struct.Struct("<HIQQ")
 """Channel, sequence, log time, publish time."""
+PRIVATE = 0x80
+"""Opcodes from here on are other people's."""
 TOO_LARGE = -1
 """In place of the opcode of a record that is not read for its size."""
 MOST_RECORDS = 1 << 18
@@ -40,10 +42,11 @@ LARGEST_TABLE = 64 * MIB
 
 
 class McapLog:
-    """An MCAP file as a message log."""
+    """An MCAP file as a message log; `name` stands in errors where the file is a packed one's copy."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
+        self.name = name or str(path)
         self.topics: dict[int, Topic] = {}
         self.lost: Counter[str] = Counter()
         self._schemas: dict[int, Schema] = {}
@@ -53,11 +56,13 @@ class McapLog:
         """Yield the chunks (or lone messages) of the file in order."""
         with self.path.open("rb") as stream:
             if stream.read(len(MAGIC)) != MAGIC:
-                raise InputError(f"{self.path}: no MCAP file by its first bytes; copy the recording again, whole")
+                raise InputError(f"{self.name}: no MCAP file by its first bytes; copy the recording again, whole")
             whole = False
             while (offset := stream.tell()) >= 0 and (record := _record(stream)) and record[0] != Opcode.FOOTER:
                 # The summary behind the data repeats all channels, those without messages too.
                 whole = whole or record[0] == Opcode.DATA_END
+                # The format has no such records: damage has put zeros (or others) in place of some.
+                self.lost["damaged records"] += record[0] == 0 or Opcode.DATA_END < record[0] < PRIVATE
                 yield Part(offset=offset, messages=self._messages(*record))
             if not whole:
                 self.lost["cut-off tails"] += 1

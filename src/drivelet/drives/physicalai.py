@@ -61,15 +61,23 @@ class Clip:
     ego: Located | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """What a data set's folder holds: its clips by name, and archives that cannot be read, with the reason."""
+
+    clips: dict[str, Clip]
+    broken: dict[Path, str]
+
+
 def clips(root: Path) -> list[str]:
     """Return the names of all clips with a video beneath a folder, empty where it is no such data set."""
     camera = root / "camera"
     if not camera.is_dir() or not any(entry.name.startswith("camera_") for entry in camera.iterdir()):
         return []
-    return sorted(clip for clip, found in _catalogue(root).items() if found.videos)
+    return sorted(clip for clip, found in _catalogue(root).clips.items() if found.videos)
 
 
-def _catalogue(root: Path) -> dict[str, Clip]:
+def _catalogue(root: Path) -> Catalogue:
     folders = (root / "camera", root / "labels" / "egomotion")
     state = tuple(
         (str(path), path.stat().st_mtime_ns)
@@ -78,27 +86,27 @@ def _catalogue(root: Path) -> dict[str, Clip]:
         for path in (folder, *sorted(folder.rglob("*")))
         if path.is_dir() or path.suffix == ".zip"
     )
-    return _clips(root, folders, state)
+    return _listed(folders, state)
 
 
 @lru_cache(maxsize=2)
-def _clips(root: Path, folders: tuple[Path, ...], state: tuple[tuple[str, int], ...]) -> dict[str, Clip]:
+def _listed(folders: tuple[Path, ...], state: tuple[tuple[str, int], ...]) -> Catalogue:
     """The folders are listed once a process: a chunk holds a hundred clips, the set three thousand chunks."""
-    found: dict[str, Clip] = {}
-    for name, place in (pair for folder in folders for pair in _files(folder)):
+    catalogue = Catalogue(clips={}, broken={})
+    for name, place in (pair for folder in folders for pair in _files(folder, catalogue.broken)):
         for pattern in (VIDEO, TIMES, EGO):
             if match := pattern.fullmatch(name):
-                clip = found.get(match["clip"], Clip(videos={}, times={}, ego=None))
+                clip = catalogue.clips.get(match["clip"], Clip(videos={}, times={}, ego=None))
                 if pattern is EGO:
                     clip = replace(clip, ego=clip.ego or place)
                 else:
                     (clip.videos if pattern is VIDEO else clip.times).setdefault(match["what"], place)
-                found[match["clip"]] = clip
-    return found
+                catalogue.clips[match["clip"]] = clip
+    return catalogue
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Located]]:
-    """Yield (file name, place) of all files beneath a folder and within its archives; broken archives hold none."""
+def _files(folder: Path, broken: dict[Path, str]) -> Iterator[tuple[str, Located]]:
+    """Yield (file name, place) of all files beneath a folder and within its archives."""
     for path in sorted(folder.rglob("*")):
         if path.suffix != ".zip":
             yield path.name, Located(file=path)
@@ -106,7 +114,8 @@ def _files(folder: Path) -> Iterator[tuple[str, Located]]:
         try:
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()
-        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            broken[path] = f"it cannot be unpacked ({error}); download it again"
             continue
         yield from ((name.rsplit("/", 1)[-1], Located(file=path, member=name)) for name in names)
 
@@ -114,7 +123,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Located]]:
 def _find(root: Path, part: str, camera: str) -> tuple[Clip, str, str]:
     """Return a clip, its name, and its camera; `part` is `clip` or `clip@camera`."""
     name, _, at = part.partition("@")
-    clip = _catalogue(root).get(name)
+    clip = _catalogue(root).clips.get(name)
     if clip is None or not clip.videos:
         raise InputError(f"{root}: no video of clip {name!r}; download its chunk again")
     wanted = camera or at or min(clip.videos, key=camera_rank)
@@ -147,26 +156,29 @@ def _table(place: Located, columns: Sequence[str]) -> dict[str, Floats]:
     return found
 
 
-def _frame_times(clip: Clip, camera: str) -> tuple[Floats | None, str]:
-    """Return seconds since the clip's start by frame; or None, and why."""
+def _frame_times(clip: Clip, camera: str, count: int) -> Floats:
+    """Return seconds since the clip's start of this many frames, NaN where there are fewer times.
+
+    Raises:
+        InputError: there is no table of times, or no time in it.
+    """
     if camera not in clip.times:
-        return None, f"no times of {camera}'s frames: those of its video from 0 on are taken"
-    try:
-        return _table(clip.times[camera], ())["timestamp"] * 1e-6, ""
-    except InputError as error:
-        return None, f"{error}: the video's own times from 0 on are taken"
+        raise InputError("there is no table of its frames' times")
+    time_F = _table(clip.times[camera], ())["timestamp"][:count] * 1e-6
+    if not np.isfinite(time_F).any():
+        raise InputError(f"{clip.times[camera]}: no time in it; download it again")
+    return np.concatenate([time_F, np.full(count - len(time_F), np.nan)])
 
 
 def _pictures(clip: Clip, camera: str) -> tuple[Pictures, float, str]:
-    """Return the frames of a video at the times of their table, the first of these, and what was assumed."""
+    """Return the frames of a video at the times of their table, the first of these; or at its own, and why."""
     video = clip.videos[camera]
     shown = video_pictures(video.path())
-    time_F, fault = _frame_times(clip, camera)
-    if time_F is None:
-        return _reopened(video, shown), 0.0, fault
-    kept = first_rising(time_F[: len(shown.frames)])
-    if not kept:
-        return _reopened(video, shown), 0.0, f"the times of {camera}'s frames are no numbers: the video's own are taken"
+    try:
+        time_F = _frame_times(clip, camera, len(shown.frames))
+    except InputError as error:
+        return _reopened(video, shown), 0.0, str(error)
+    kept = first_rising(time_F)
     start = float(time_F[kept[0]])
     timed = replace(
         shown,
@@ -218,9 +230,12 @@ def _ego(place: Located, origin: float) -> tuple[list[Stream], int]:
 
 def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
     clip, name, chosen = _find(drive.file, drive.part, camera)
-    pictures, origin, assumed = _pictures(clip, chosen)
+    pictures, origin, untimed = _pictures(clip, chosen)
     streams: list[Stream] = []
-    dropped: list[Dropped] = []
+    dropped = [Dropped(channel="archive", source=file.name, reason=why) for file, why in
+               _catalogue(drive.file).broken.items()]  # fmt: skip
+    if untimed:
+        dropped.append(Dropped(channel="frame times", source=chosen, reason=untimed))
     lost: dict[str, int] = {}
     if clip.ego:
         try:
@@ -230,6 +245,7 @@ def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
             dropped.append(Dropped(channel="egomotion", source=str(clip.ego), reason=str(error)))
     others = [other for other in clip.videos if other != chosen]
     choice = chosen_of(chosen, others) if not camera else ""
+    own = "the video's own times, from the clip's start on" if untimed else ""
     return Recording(
         file=f"{drive.file}#{name}@{chosen}",
         pictures=pictures,
@@ -237,7 +253,7 @@ def _open(drive: DriveSource, fps: float, camera: str) -> Recording:
         camera=chosen,
         lost=lost,
         dropped=dropped,
-        assumed=[sentence for sentence in (choice, assumed) if sentence],
+        assumed=[sentence for sentence in (choice, own) if sentence],
     )
 
 

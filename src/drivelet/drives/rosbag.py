@@ -26,10 +26,11 @@ Fields = dict[bytes, bytes]
 
 
 class BagLog:
-    """A ROS 1 bag as a message log."""
+    """A ROS 1 bag as a message log; `name` stands in errors where the file is a packed one's copy."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
+        self.name = name or str(path)
         self.topics: dict[int, Topic] = {}
         self.lost: Counter[str] = Counter()
 
@@ -37,7 +38,7 @@ class BagLog:
         """Yield the chunks (or lone messages) of the file in order."""
         with self.path.open("rb") as stream:
             if stream.read(len(MAGIC)) != MAGIC:
-                raise InputError(f"{self.path}: no ROS 1 bag by its first line; copy the recording again, whole")
+                raise InputError(f"{self.name}: no ROS 1 bag by its first line; copy the recording again, whole")
             size = self.path.stat().st_size
             while (offset := stream.tell()) < size:
                 record = _record(stream, size)

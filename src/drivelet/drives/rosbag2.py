@@ -32,10 +32,11 @@ MOST_FAULTS = 10_000
 
 
 class SqliteLog:
-    """A `.db3` file as a message log; every row is a part of its own."""
+    """A `.db3` file as a message log; every row is a part of its own. `name` stands in errors."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
+        self.name = name or str(path)
         self.topics: dict[int, Topic] = {}
         self.lost: Counter[str] = Counter()
 
@@ -43,7 +44,7 @@ class SqliteLog:
         """Yield all messages in the order in which they were written."""
         with self.path.open("rb") as stream:
             if stream.read(len(MAGIC)) != MAGIC:
-                raise InputError(f"{self.path}: no SQLite file by its first bytes; copy the recording again, whole")
+                raise InputError(f"{self.name}: no SQLite file by its first bytes; copy the recording again, whole")
         wal = self.path.with_name(f"{self.path.name}-wal")
         if wal.is_file() and wal.stat().st_size:
             self.lost[
@@ -55,7 +56,7 @@ class SqliteLog:
                 yield from self._rows(base)
         except sqlite3.Error as error:
             raise InputError(
-                f"{self.path}: no readable ROS 2 bag ({error}); copy the recording again, whole"
+                f"{self.name}: no readable ROS 2 bag ({error}); copy the recording again, whole"
             ) from error
 
     def part(self, offset: int) -> Sequence[Message]:
@@ -74,7 +75,7 @@ class SqliteLog:
     def _read_topics(self, base: sqlite3.Connection) -> None:
         tables = base.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchmany(1000)
         if not {("topics",), ("messages",)} <= set(tables):
-            raise InputError(f"{self.path}: a SQLite file without a bag's tables (topics, messages); correct the path")
+            raise InputError(f"{self.name}: a SQLite file without a bag's tables (topics, messages); correct the path")
         for number, name, kind, encoding in base.execute("SELECT id, name, type, serialization_format FROM topics"):
             if len(self.topics) == MOST_TOPICS:
                 break
@@ -149,6 +150,11 @@ def is_log(path: Path) -> bool:
     return packed or suffix == ".db3"
 
 
+def is_bag(folder: Path) -> bool:
+    """Return whether a folder holds the readable metadata of a recording."""
+    return bool(_listed(folder))
+
+
 def is_split(folder: Path) -> bool:
     """Return whether a folder holds one recording in several files."""
     return len(_listed(folder)) > 1
@@ -193,11 +199,10 @@ def _open(path: Path) -> MessageLog:
 
 
 def _open_file(path: Path) -> MessageLog:
-    if path.suffix.lower() in ZSTD_SUFFIXES:
-        path = unpacked_file(path)
-    if path.suffix.lower() not in OPENERS:
+    inner = unpacked_file(path) if path.suffix.lower() in ZSTD_SUFFIXES else path
+    if inner.suffix.lower() not in OPENERS:
         raise InputError(f"{path}: no log by its name; supported are {', '.join(OPENERS)}")
-    return OPENERS[path.suffix.lower()](path)
+    return OPENERS[inner.suffix.lower()](inner, str(path))
 
 
 READER = log_reader("rosbag2", lambda path: is_split(path) if path.is_dir() else is_log(path), _open)
