@@ -11,7 +11,7 @@ from drivelet.core.images import TONE_CURVE
 from drivelet.drives import messages
 from drivelet.drives.cameras import camera_rank, chosen_of
 from drivelet.drives.log_clock import Clock, on_clock_of, topic_times
-from drivelet.drives.log_pictures import first_still, topic_pictures
+from drivelet.drives.log_pictures import first_message, topic_pictures
 from drivelet.drives.message_log import Index, MessageLog, Shots, scan
 from drivelet.drives.reading import FAR_S, DriveSource, Dropped, Pictures, Reader, Recording, Stream
 
@@ -127,7 +127,7 @@ def _first_fault(index: Index, topic: str) -> str:
     if shots.codec:
         return f"{shots.codec} packets without a parameter set" if not shots.sets else "damaged packets"
     try:
-        messages.still(shots.kind, first_still(index.log, shots))
+        messages.still(shots.kind, first_message(index.log, shots))
     except messages.BROKEN as error:
         return str(error)
     return "damaged pictures"
@@ -159,7 +159,7 @@ def _open(open_log: OpenLog, drive: DriveSource, fps: float, wanted: str) -> Rec
 
 
 def _is_deep(index: Index, shots: Shots) -> bool:
-    return not shots.codec and messages.is_deep(shots.kind, first_still(index.log, shots))
+    return not shots.codec and messages.is_deep(shots.kind, first_message(index.log, shots))
 
 
 def _clock_notes(clocks: dict[str, Clock]) -> list[str]:

@@ -89,10 +89,11 @@ def fetch(log: MessageLog, shots: Shots, wanted: Sequence[tuple[int, int]]) -> I
         asked = {shots.number[place] for _, place in pairs}
         found = {n: message for n, message in enumerate(islice(log.part(offset), max(asked) + 1)) if n in asked}
         for number, place in pairs:
-            message = found[shots.number[place]]
+            if (message := found.get(shots.number[place])) is None:
+                continue
             yield number, decoded_message(log.topics[message.topic], message.data)
 
 
-def first_still(log: MessageLog, shots: Shots) -> Any:
-    """Return the decoded message of a topic's first picture."""
-    return next(fetch(log, shots, [(0, 0)]))[1]
+def first_message(log: MessageLog, shots: Shots) -> Any:
+    """Return a topic's first picture message that can be fetched, None where there is none."""
+    return next((message for _, message in fetch(log, shots, [(n, n) for n in range(len(shots.key))])), None)

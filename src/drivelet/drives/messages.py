@@ -187,9 +187,11 @@ def still(kind: str, message: Any) -> ImageArray:
 
 
 def is_deep(kind: str, message: Any) -> bool:
-    """Return whether a still has more than 8 bits a channel."""
-    form = format_of(kind, message)
-    if kind == "CompressedImage":
-        data = payload(message)
-        return "16" in form or (data[:4] == b"\x89PNG" and data[24:25] == b"\x10")
-    return "16" in form
+    """Return whether a still has more than 8 bits a channel, as its message or its PNG head says."""
+    if "16" in format_of(kind, message):
+        return True
+    try:
+        data = payload(message) if kind == "CompressedImage" else b""
+    except BROKEN:
+        return False
+    return data[:4] == b"\x89PNG" and data[24:25] == b"\x10"

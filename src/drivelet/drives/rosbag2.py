@@ -8,7 +8,7 @@ the other way round), is found all the same.
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,15 +55,17 @@ class SqliteLog:
                 self._read_topics(base)
                 yield from self._rows(base)
         except sqlite3.Error as error:
+            reason = " ".join(str(error).split())
             raise InputError(
-                f"{self.name}: no readable ROS 2 bag ({error}); copy the recording again, whole"
+                f"{self.name}: no readable ROS 2 bag ({reason}); copy the recording again, whole"
             ) from error
 
-    def part(self, offset: int) -> Sequence[Message]:
-        """Return the message of a row."""
-        with closing(self._connect()) as base:
-            row = base.execute("SELECT topic_id, timestamp, data FROM messages WHERE id = ?", (offset,)).fetchone()
-        return [Message(*row)]
+    def part(self, offset: int) -> Iterator[Message]:
+        """Yield the message of a row, none where damage hides it from a search by its number."""
+        with suppress(sqlite3.Error), closing(self._connect()) as base:
+            row = base.execute("SELECT id, topic_id, timestamp, data FROM messages WHERE id = ?", (offset,)).fetchone()
+            for part in self._part(row or ()):
+                yield from part.messages
 
     def _connect(self) -> sqlite3.Connection:
         # Immutable: nothing is written beside the file, not even a lock.
