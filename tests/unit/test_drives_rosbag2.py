@@ -135,7 +135,7 @@ def test_a_torn_page_takes_its_own_rows_only(tmp_path):
             "CREATE TABLE topics (id); CREATE VIEW messages AS SELECT zeroblob(1000000000) data",
             "without a bag's tables",
         ),
-        ("CREATE TABLE topics (id); CREATE TABLE messages (id)", "no readable bag"),
+        ("CREATE TABLE topics (id); CREATE TABLE messages (id)", "no readable ROS 2 bag"),
     ],
 )
 def test_a_database_that_is_no_bag_is_one_clear_line(tmp_path, script, words):
