@@ -13,7 +13,7 @@ from drivelet.drives.cameras import camera_rank, chosen_of
 from drivelet.drives.log_clock import Clock, on_clock_of, topic_times
 from drivelet.drives.log_pictures import first_message, topic_pictures
 from drivelet.drives.message_log import Index, MessageLog, Shots, scan
-from drivelet.drives.reading import FAR_S, DriveSource, Dropped, Pictures, Reader, Recording, Stream
+from drivelet.drives.reading import FAR_S, DriveSource, Dropped, Floats, Pictures, Reader, Recording, Stream
 
 OpenLog = Callable[[Path], MessageLog]
 TRIED = 50
@@ -75,9 +75,14 @@ def _streams(index: Index, clocks: dict[str, Clock], origin_ns: int) -> list[Str
     streams: list[Stream] = []
     for topic in _sensor_topics(index):
         found = index.readings[topic]
-        time_N = np.asarray((clocks[topic].time_N - origin_ns) * 1e-9, np.float64)
+        time_N = _near((clocks[topic].time_N - origin_ns) * 1e-9)
         streams += messages.sensor_streams(found.kind, topic, time_N, np.array(found.values).reshape(len(time_N), -1))
     return streams
+
+
+def _near(time_N: Floats) -> Floats:
+    """Return times without those a day off the middle one: NaN, which is skipped and counted with the sample."""
+    return np.where(np.abs(time_N - np.median(time_N)) <= FAR_S, time_N, np.nan)
 
 
 def _focal(index: Index, camera: str, width: int) -> float | None:
