@@ -4,22 +4,19 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from drivelet.core.errors import InputError
 from drivelet.core.images import TONE_CURVE
 from drivelet.drives import messages
 from drivelet.drives.cameras import camera_rank, chosen_of
 from drivelet.drives.log_clock import Clock, on_clock_of, topic_times
 from drivelet.drives.log_pictures import first_message, topic_pictures
+from drivelet.drives.log_sensors import sensor_topics, steps, topic_streams
 from drivelet.drives.message_log import Index, MessageLog, Shots, scan
-from drivelet.drives.reading import FAR_S, DriveSource, Dropped, Floats, Pictures, Reader, Recording, Stream
+from drivelet.drives.reading import DriveSource, Dropped, Pictures, Reader, Recording
 
 OpenLog = Callable[[Path], MessageLog]
 TRIED = 50
 """Pictures of a topic that are tried before another camera is."""
-ON_A_CAMERA = ("camera", "cam", "realsense", "oak", "zed", "lidar", "livox", "ouster", "velodyne", "hesai")
-"""An IMU in one of these is not mounted like the car's own."""
 
 
 def choose_camera(index: Index, path: Path, wanted: str) -> str:
@@ -59,30 +56,6 @@ def _why(index: Index, most: int = 4) -> str:
 
 def _looks_like_camera(name: str, kind: str) -> bool:
     return any(word in f"{name} {kind}".lower() for word in ("image", "camera", "video", "ffmpeg", "picture"))
-
-
-def _sensor_topics(index: Index) -> list[str]:
-    """Return the sensor topics, best first: by type, then the car's own before those in a camera or lidar."""
-    rank = {kind: place for place, kind in enumerate(messages.SENSORS)}
-
-    def key(topic: str) -> tuple[int, bool, str]:
-        return rank[index.readings[topic].kind], any(word in topic.lower() for word in ON_A_CAMERA), topic
-
-    return sorted(index.readings, key=key)
-
-
-def _streams(index: Index, clocks: dict[str, Clock], origin_ns: int) -> list[Stream]:
-    streams: list[Stream] = []
-    for topic in _sensor_topics(index):
-        found = index.readings[topic]
-        time_N = _near((clocks[topic].time_N - origin_ns) * 1e-9)
-        streams += messages.sensor_streams(found.kind, topic, time_N, np.array(found.values).reshape(len(time_N), -1))
-    return streams
-
-
-def _near(time_N: Floats) -> Floats:
-    """Return times without those a day off the middle one: NaN, which is skipped and counted with the sample."""
-    return np.where(np.abs(time_N - np.median(time_N)) <= FAR_S, time_N, np.nan)
 
 
 def _focal(index: Index, camera: str, width: int) -> float | None:
@@ -150,7 +123,7 @@ def _open(open_log: OpenLog, drive: DriveSource, fps: float, wanted: str) -> Rec
     return Recording(
         file=f"{drive.file}#{camera}" if others else str(drive.file),
         pictures=topic_pictures(index.log, index.shots[camera]),
-        streams=_streams(index, clocks, int(clock.time_N.min())),
+        streams=topic_streams(index, clocks, int(clock.time_N.min())),
         focal_px=_focal(index, camera, width),
         camera=camera,
         lost=_lost(index, {camera: clock, **clocks}),
@@ -179,31 +152,19 @@ def _lost(index: Index, clocks: dict[str, Clock]) -> dict[str, int]:
 
 def _without_pictures(index: Index, drive: DriveSource, fps: float) -> Recording:
     """Sensors alone are a drive: its frames are steps in time."""
-    clocks = {topic: topic_times(found) for topic, found in index.readings.items()}
-    first = clocks[_sensor_topics(index)[0]]
-    shots = index.readings[_sensor_topics(index)[0]]
-    clocks = {topic: on_clock_of(found, first, shots.log_ns) for topic, found in index.readings.items()}
-    pictures = _steps(clocks, fps)
+    first = index.readings[sensor_topics(index)[0]]
+    clock = topic_times(first)
+    clocks = {topic: on_clock_of(found, clock, first.log_ns) for topic, found in index.readings.items()}
+    pictures, origin_ns = steps(clocks, fps)
     return Recording(
         file=str(drive.file),
-        pictures=pictures[0],
-        streams=_streams(index, clocks, pictures[1]),
+        pictures=pictures,
+        streams=topic_streams(index, clocks, origin_ns),
         readable=False,
         lost=_lost(index, clocks),
         dropped=_dropped(index, "", {}),
         assumed=[f"no pictures in it: a step every {1 / fps:g} s, --set image_fps=N for others", *_clock_notes(clocks)],
     )
-
-
-def _steps(clocks: dict[str, Clock], fps: float) -> tuple[Pictures, int]:
-    """Return steps over all sensors' times, and the first of these in nanoseconds; times a day off are damage."""
-    time_N = np.concatenate([clock.time_N for clock in clocks.values()])
-    near_N = time_N[np.abs(time_N - np.median(time_N)) <= FAR_S * 1e9]
-    first, last = int(near_N.min()), int(near_N.max())
-    count = 1 + int((last - first) * 1e-9 * fps)
-    return Pictures(
-        frames=range(count), times=[n / fps for n in range(count)], read=lambda indices: iter(()), fps=fps
-    ), first
 
 
 def _dropped(index: Index, camera: str, passed: dict[str, str]) -> list[Dropped]:
@@ -234,7 +195,7 @@ def log_reader(kind: str, owns: Callable[[Path], bool], open_log: OpenLog) -> Re
         camera = choose_camera(index, path, part)
         if camera:
             return topic_pictures(index.log, index.shots[camera])
-        return _steps({topic: topic_times(found) for topic, found in index.readings.items()}, fps)[0]
+        return steps({topic: topic_times(found) for topic, found in index.readings.items()}, fps)[0]
 
     return Reader(
         kind=kind,

@@ -23,7 +23,17 @@ import pyarrow.parquet as pq
 
 from drivelet.core.errors import InputError
 from drivelet.drives.cameras import camera_rank, chosen_of
-from drivelet.drives.reading import DriveSource, Dropped, Floats, Pictures, Reader, Recording, Stream, first_rising
+from drivelet.drives.reading import (
+    Checked,
+    DriveSource,
+    Dropped,
+    Floats,
+    Pictures,
+    Reader,
+    Recording,
+    Stream,
+    first_rising,
+)
 from drivelet.drives.unpacking import unpacked_member
 from drivelet.drives.video import video_pictures
 
@@ -191,11 +201,12 @@ def _pictures(clip: Clip, camera: str) -> tuple[Pictures, float, str]:
 
 def _reopened(video: Located, pictures: Pictures) -> Pictures:
     """An unpacked video may be gone when frames are asked for: it is unpacked again."""
-    return replace(
-        pictures,
-        read=lambda indices: video_pictures(video.path()).read(indices),
-        check=(lambda: (video_pictures(video.path()).check or iter)()) if pictures.check else None,
-    )
+
+    def check() -> Iterator[Checked]:
+        again = video_pictures(video.path()).check
+        return again() if again else iter(())
+
+    return replace(pictures, read=lambda indices: video_pictures(video.path()).read(indices), check=check)
 
 
 def _ego(place: Located, origin: float) -> tuple[list[Stream], int]:
@@ -203,7 +214,7 @@ def _ego(place: Located, origin: float) -> tuple[list[Stream], int]:
     table = _table(place, (*POSE, *VELOCITY, *ACCELERATION))
     if missing := [name for name in POSE if name not in table]:
         raise InputError(f"{place}: a table without {', '.join(missing)}; download it again")
-    finite_N = np.isfinite(np.stack([table[name] for name in ("timestamp", *POSE)])).all(axis=0)
+    finite_N = np.asarray(np.isfinite(np.stack([table[name] for name in ("timestamp", *POSE)])).all(axis=0))
     rows = np.flatnonzero(finite_N)[first_rising(table["timestamp"][finite_N] * 1e-6)]
     lost = len(finite_N) - len(rows)
     if len(rows) < 3:
