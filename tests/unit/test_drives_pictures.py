@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from drivelet.drives import pictures
 from drivelet.drives.pictures import PictureError, decode_packets, decode_raw, decode_still, packet_head
 from log_files import FRAMES, video_packets
 
@@ -141,3 +142,11 @@ def png_of_size(width, height):
 def test_a_depth_map_is_no_picture():
     with pytest.raises(PictureError, match="depth map"):
         decode_still(b"", form="16uc1; compresseddepth png")
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "h264"), ("libx265", "h265")])
+def test_a_video_of_too_many_pixels_is_not_decoded(codec, name, monkeypatch):
+    packets = list(enumerate(video_packets(codec=codec)))
+    assert len(list(decode_packets(packets, name))) == FRAMES
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 64 * 48 - 1)
+    assert list(decode_packets(packets, name)) == []
