@@ -7,6 +7,8 @@ acceleration 1 m/s2 forward; sensors at 50 Hz for as long as the frames.
 import base64
 import io
 import json
+import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,9 +17,13 @@ from typing import Any
 
 import av
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from mcap.writer import CompressionType, Writer
 from PIL import Image
 from rosbags.rosbag1 import Writer as BagWriter
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.rosbag2 import Writer as Bag2Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from drive_files import numbered_frame, write_video
@@ -29,6 +35,10 @@ FPS = 10
 HZ = 50
 SPEED, YAW_RATE, ACCELERATION = 10.0, 0.1, 1.0
 VIDEO_TEXT = "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
+FFMPEG_TEXT = (
+    "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\nbool is_bigendian\n"
+    "uint8[] data\n"
+)
 
 
 def jpeg(picture: ImageArray) -> bytes:
@@ -71,9 +81,9 @@ class Script:
     entries: list[Entry] = field(default_factory=list)
 
     def write(self, path: Path, **options: Any) -> Path:
-        """Write as a bag or an MCAP file, by the suffix."""
+        """Write as a bag, a SQLite bag or an MCAP file, by the suffix."""
         path.unlink(missing_ok=True)
-        (write_bag if path.suffix == ".bag" else write_mcap)(path, self.entries, **options)
+        WRITERS[path.suffix](path, self.entries, **options)
         return path
 
 
@@ -112,6 +122,7 @@ def ros_store(generation: int) -> Any:
     store = get_typestore(Stores.ROS1_NOETIC if generation == 1 else Stores.ROS2_HUMBLE)
     if generation == 2:
         store.register(get_types_from_msg(VIDEO_TEXT, "foxglove_msgs/msg/CompressedVideo"))
+        store.register(get_types_from_msg(FFMPEG_TEXT, "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"))
     return store
 
 
@@ -233,6 +244,34 @@ def write_bag(path: Path, entries: list[Entry], *, compression: str = "", chunk_
                 message = build(store, entry.type, entry.content, entry.time_ns)
                 log_ns = entry.time_ns if entry.log_ns is None else entry.log_ns
                 writer.write(connections[entry.topic], log_ns, bytes(store.serialize_ros1(message, entry.type)))
+
+
+def write_rosbag2(folder: Path, entries: list[Entry], *, storage: str = "SQLITE3", mode: str = "NONE") -> Path:
+    """Write messages as a ROS 2 bag folder, as rosbags does; return the folder."""
+    store = ros_store(2)
+    writer = Bag2Writer(folder, version=9, storage_plugin=StoragePlugin[storage])
+    if mode != "NONE":
+        writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with writer:
+        connections: dict[str, Any] = {}
+        for entry in entries:
+            if entry.topic not in connections:
+                connections[entry.topic] = writer.add_connection(entry.topic, entry.type, typestore=store)
+            if entry.content:
+                message = build(store, entry.type, entry.content, entry.time_ns)
+                log_ns = entry.time_ns if entry.log_ns is None else entry.log_ns
+                writer.write(connections[entry.topic], log_ns, bytes(store.serialize_cdr(message, entry.type)))
+    return folder
+
+
+def write_db3(path: Path, entries: list[Entry], *, mode: str = "NONE") -> None:
+    """Write messages as one SQLite file, without the bag's folder and metadata."""
+    folder = write_rosbag2(path.with_name(f"{path.name}-folder"), entries, mode=mode)
+    next(file for file in folder.iterdir() if file.name != "metadata.yaml").rename(path)
+    shutil.rmtree(folder)
+
+
+WRITERS: dict[str, Callable[..., Any]] = {".bag": write_bag, ".mcap": write_mcap, ".db3": write_db3}
 
 
 def video_packets(frames: int = FRAMES, *, codec: str = "libx264", key_every: int = 4) -> Iterator[bytes]:
@@ -397,3 +436,46 @@ def bdd_truth(t: Any) -> tuple[Any, Any]:
 def _phone(start: int, seconds: float, values: tuple[float, float, float]) -> dict[str, float]:
     x, y, z = values
     return {"timestamp": start + round(1000 * seconds), "x": x, "y": y, "z": z}
+
+
+WIDE, TELE = "camera_front_wide_120fov", "camera_front_tele_30fov"
+
+
+def write_physicalai(root: Path, frames: int = FRAMES, *, clips: tuple[str, ...] = ("0a-1", "0b-2")) -> Path:
+    """Write clips of the PhysicalAI-AV set unpacked: two cameras whose frames begin at 20 ms, and the car's motion."""
+    for clip in clips:
+        for camera in (WIDE, TELE):
+            folder = root / "camera" / camera
+            write_video(folder / f"{clip}.{camera}.mp4", frames=frames, fps=FPS)
+            times = pa.array([20_000 + n * 10**6 // FPS for n in range(frames)], pa.int64())
+            pq.write_table(pa.table({"timestamp": times}), folder / f"{clip}.{camera}.timestamps.parquet")
+        ego = root / "labels" / "egomotion"
+        ego.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(_egomotion(frames)), ego / f"{clip}.egomotion.parquet")
+    return root
+
+
+def _egomotion(frames: int) -> dict[str, Any]:
+    t = np.array([since(time) for time in sensor_times(frames)])
+    heading = 0.7 + YAW_RATE * t
+    speed, way = SPEED + t, SPEED * t + t**2 / 2
+    zeros = np.zeros_like(t)
+    bend = [np.interp(t, t, np.concatenate([[0], np.cumsum(np.diff(way) * part(heading[1:]))])) for part in
+            (np.cos, np.sin)]  # fmt: skip
+    return {
+        "timestamp": (20_000 + t * 1e6).astype(np.int64), "qx": zeros, "qy": zeros, "qz": np.sin(heading / 2),
+        "qw": np.cos(heading / 2), "x": bend[0], "y": bend[1], "z": zeros, "vx": speed * np.cos(heading),
+        "vy": speed * np.sin(heading), "vz": zeros, "ax": ACCELERATION * np.cos(heading),
+        "ay": ACCELERATION * np.sin(heading), "az": zeros, "curvature": YAW_RATE / speed,
+    }  # fmt: skip
+
+
+def zip_physicalai(root: Path) -> Path:
+    """Pack an unpacked set into chunks, as it is downloaded."""
+    for folder in (*(root / "camera").iterdir(), root / "labels" / "egomotion"):
+        files = sorted(folder.iterdir())
+        with zipfile.ZipFile(folder / f"{folder.name}.chunk_0000.zip", "w") as archive:
+            for file in files:
+                archive.write(file, file.name)
+                file.unlink()
+    return root

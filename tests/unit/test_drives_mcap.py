@@ -128,27 +128,41 @@ def test_frames_of_compressed_video_are_reached_from_the_key_picture_before(tmp_
     )
 
 
-def test_the_front_camera_is_taken_then_the_busiest_and_a_setting_overrides(tmp_path):
+def test_the_front_camera_is_taken_and_said_and_a_setting_overrides(tmp_path):
     script = ros_drive(frames=4)
     for n in range(9):
         content = {"format": "jpeg", "data": np.frombuffer(jpeg(numbered_frame(40)), np.uint8)}
         script.entries.append(Entry("/rear", "sensor_msgs/msg/CompressedImage", START_NS + n * 10**7, content))
     path = script.write(tmp_path / "a.mcap")
     rows, summary = ingested(tmp_path, path)
-    assert (len(rows), summary["camera"]) == (4, "/camera/front/image/compressed")
+    front = "/camera/front/image/compressed"
+    assert (len(rows), summary["camera"], rows[0]["file"]) == (4, front, f"{path}#{front}")
+    assert summary["assumed"] == [f"camera {front}, not /rear: another with --set camera=NAME"]
     assert {k: v for k, v in summary["dropped"][0].items() if k != "reason"} == {
         "channel": "camera",
         "source": "/rear",
         "spare": True,
     }
     rows, summary = ingested(tmp_path, path, camera="/rear")
-    assert (len(rows), rows[0]["file"]) == (9, f"{path}#/rear")
+    assert (len(rows), rows[0]["file"], summary["assumed"]) == (9, f"{path}#/rear", [])
     assert level(dict(frames_at(rows[0]["file"], [3]))[3]) == pytest.approx(level(numbered_frame(40)), abs=2)
-    for entry in script.entries:
-        entry.topic = entry.topic.replace("/front/", "/left/")
-    assert ingested(tmp_path, script.write(tmp_path / "b.mcap"))[1]["camera"] == "/rear"
     with pytest.raises(InputError, match=r"no pictures in topic '/roof'; camera topics are /camera/front"):
         ingested(tmp_path, path, camera="/roof")
+
+
+def test_a_camera_that_cannot_be_read_gives_way_to_the_next_and_is_named(tmp_path):
+    script = ros_drive(frames=4, camera="/camera/left/image/compressed")
+    raw = {"encoding": "32FC1", "width": 4, "height": 4, "data": np.zeros(64, np.uint8)}
+    script.entries += [Entry("/front", "sensor_msgs/msg/Image", time, raw) for time in frame_times(4)]
+    script.entries += [Entry("/center", "sensor_msgs/msg/Image", time, raw | {"encoding": "packed12"})
+                       for time in frame_times(4)]  # fmt: skip
+    path = script.write(tmp_path / "a.mcap")
+    rows, summary = ingested(tmp_path, path)
+    assert (len(rows), summary["camera"]) == (4, "/camera/left/image/compressed")
+    reason = next(d["reason"] for d in summary["dropped"] if d["source"] == "/center")
+    assert "encoding 'packed12' is not supported" in reason
+    with pytest.raises(InputError, match="/center: not one frame can be decoded"):
+        ingested(tmp_path, path, camera="/center")
 
 
 @pytest.mark.parametrize(
@@ -249,7 +263,7 @@ def test_a_cut_off_tail_and_a_damaged_chunk_are_counted(tmp_path):
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (Script([Entry("/imu", "sensor_msgs/msg/Imu", START_NS, imu())]), "no camera topic that can be read"),
+        (Script([Entry("/tf", "tf2_msgs/msg/TFMessage", START_NS, {"transforms": None})]), "no camera topic that can"),
         (Script([Entry("/cam", "sensor_msgs/msg/Image", START_NS, {})]), "camera topic /cam is empty"),
         (
             Script([Entry("/cam", "sensor_msgs/msg/Image", START_NS, {"encoding": "32FC1", "width": 4, "height": 4})]),

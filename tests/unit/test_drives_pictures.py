@@ -1,7 +1,12 @@
+import struct
+import zlib
+
+import cv2
 import numpy as np
 import pytest
 
-from drivelet.drives.pictures import PictureError, decode_packets, decode_raw, decode_still, is_key
+from drivelet.drives import pictures
+from drivelet.drives.pictures import PictureError, decode_packets, decode_raw, decode_still, packet_head
 from log_files import FRAMES, video_packets
 
 
@@ -61,7 +66,87 @@ def test_damaged_stills_are_named(data):
 @pytest.mark.parametrize(("codec", "name"), [("libx264", "h264"), ("libx265", "h265")])
 def test_key_packets_are_told_from_others(codec, name):
     packets = list(video_packets(codec=codec, key_every=4))
-    assert [n for n, packet in enumerate(packets) if is_key(packet, name)] == [0, 4, 8]
+    heads = [packet_head(packet, name) for packet in packets]
+    assert [n for n, head in enumerate(heads) if head.key] == [0, 4, 8]
+    assert all(head.picture for head in heads)
     assert [n for n, _ in decode_packets(list(enumerate(packets))[4:7], name)] == [4, 5, 6]
-    assert not is_key(b"", name)
+    assert packet_head(b"", name) == packet_head(b"no start code", name) == packet_head(b"\x00\x00\x01" * 9, name)
     assert len(packets) == FRAMES
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "h264"), ("libx265", "h265")])
+def test_parameter_sets_are_told_from_pictures(codec, name):
+    with_sets = next(video_packets(codec=codec))
+    sets = packet_head(with_sets, name).sets
+    assert sorted(sets) == ([7, 8] if name == "h264" else [32, 33, 34])
+    alone = packet_head(b"".join(sets.values()), name)
+    assert (alone.sets, alone.picture, alone.key) == (sets, False, False)
+
+
+def test_an_intra_picture_behind_its_parameter_sets_is_a_key_and_any_other_is_not():
+    # Slice header: first_mb_in_slice = 0 ("1"), slice_type = 7 ("0001000") or 5 ("00110").
+    sets, intra, predicted = b"\x00\x00\x01\x67\x42\x00", b"\x00\x00\x01\x41\x88", b"\x00\x00\x01\x41\x98"
+    assert packet_head(sets + intra, "h264").key
+    assert not packet_head(intra, "h264").key
+    assert not packet_head(sets + predicted, "h264").key
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_mosaic_inside_a_still_becomes_colour_by_its_format(pattern, depth):
+    colour = {"r": 200, "g": 120, "b": 40}
+    tile = np.array([colour[letter] for letter in pattern], np.uint8).reshape(2, 2)
+    grey = np.tile(tile, (8, 8))
+    file = cv2.imencode(".png", grey.astype(np.uint16) * 257 if depth == 16 else grey)[1].tobytes()
+    assert decode_still(file, form=f"bayer_{pattern}{depth}; png compressed")[8, 8].tolist() == [200, 120, 40]
+    assert decode_still(file, form="mono8; png compressed")[8, 8].tolist() == [grey[8, 8]] * 3
+
+
+def test_a_still_that_is_colour_already_is_left_alone():
+    picture = np.full((8, 8, 3), (200, 120, 40), np.uint8)
+    file = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+    assert (decode_still(file, form="bayer_rggb8; png compressed bgr8") == picture).all()
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize(("encoding", "channels"), [("mono16", 1), ("16UC1", 1), ("rgb16", 3), ("bgra16", 4)])
+def test_sixteen_bits_become_eight_and_not_white(encoding, channels, big_endian):
+    ramp = np.repeat(np.linspace(0, 65535, 64).astype(np.uint16)[None, :, None], channels, axis=2)
+    data = ramp.astype(">u2" if big_endian else "<u2").tobytes()
+    image = decode_raw(data, encoding=encoding, width=64, height=1, step=0, big_endian=big_endian)
+    assert image.shape == (1, 64, 3)
+    assert np.abs(image[0, :, 0] - np.linspace(0, 255, 64)).max() <= 1
+
+
+@pytest.mark.parametrize("encoding", ["nv12", "nv21"])
+def test_half_colour_planes_are_read(encoding):
+    data = np.concatenate([np.full(4 * 4, 126), np.full(4 * 2, 128)]).astype(np.uint8).tobytes()
+    image = decode_raw(data, encoding=encoding, width=4, height=4, step=4)
+    assert image.shape == (4, 4, 3)
+    assert np.ptp(image) == 0
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_made():
+    with pytest.raises(PictureError, match="a 100000x100000 picture has more than 67,108,864 pixels"):
+        decode_raw(bytes(12), encoding="mono8", width=100_000, height=100_000, step=0)
+    with pytest.raises(PictureError, match="decompression bomb"):
+        decode_still(png_of_size(100_000, 100_000))
+
+
+def png_of_size(width, height):
+    """A PNG's head that promises a size, and nothing behind it."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">II4s", zlib.crc32(head), 9, b"IDAT")
+
+
+def test_a_depth_map_is_no_picture():
+    with pytest.raises(PictureError, match="depth map"):
+        decode_still(b"", form="16uc1; compresseddepth png")
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "h264"), ("libx265", "h265")])
+def test_a_video_of_too_many_pixels_is_not_decoded(codec, name, monkeypatch):
+    packets = list(enumerate(video_packets(codec=codec)))
+    assert len(list(decode_packets(packets, name))) == FRAMES
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 64 * 48 - 1)
+    assert list(decode_packets(packets, name)) == []

@@ -109,11 +109,19 @@ def drive_id(file: str | Path) -> str:
 def split_part(file: str) -> tuple[Path, str]:
     """Split `path#part` at the first `#` before which a path exists."""
     place = file.find("#")
-    while place >= 0 and not Path(file).exists():
-        if Path(file[:place]).exists():
+    while place >= 0 and not _exists(file):
+        if _exists(file[:place]):
             return Path(file[:place]), file[place + 1 :]
         place = file.find("#", place + 1)
     return Path(file), ""
+
+
+def _exists(file: str) -> bool:
+    """A path with the name of a topic or scene behind it may be longer than any file's."""
+    try:
+        return Path(file).exists()
+    except OSError:
+        return False
 
 
 def _identify_lenient(path: Path) -> str:

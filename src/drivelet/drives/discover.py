@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drivelet.core.errors import InputError
 from drivelet.core.images import SUFFIXES as IMAGE_SUFFIXES
-from drivelet.drives import comma2k19, kitti, nuscenes
+from drivelet.drives import comma2k19, kitti, nuscenes, physicalai, rosbag2
 from drivelet.drives.bdd100k import find_info
 from drivelet.drives.drive_names import name_drives
 from drivelet.drives.image_times import LISTS
@@ -20,7 +20,8 @@ from drivelet.drives.video import SUFFIXES as VIDEO_SUFFIXES
 LOGS = {".mcap": "mcap", ".bag": "rosbag", ".npz": "comma2k19"}
 """Files that are a drive by themselves."""
 FORMATS = (
-    f"videos ({', '.join(VIDEO_SUFFIXES)}), .mcap, .bag, comma2k19, KITTI raw, nuScenes, BDD100K and image folders"
+    f"videos ({', '.join(VIDEO_SUFFIXES)}), .mcap, .bag, .db3 (all in .zstd too), comma2k19, KITTI raw, nuScenes, "
+    "PhysicalAI-AV, BDD100K and image folders"
 )
 SHARED = "sensors.csv"
 SERIES = 3
@@ -139,6 +140,9 @@ def _known_layout(folder: Path) -> list[DriveSource]:
         return [_segment(folder)]
     if kitti.is_drive(folder):
         return [DriveSource(name="", file=folder, kind="kitti", sensors=folder / "oxts")]
+    if names := physicalai.clips(folder):
+        sensors = folder / "labels" / "egomotion"
+        return [DriveSource(name="", file=folder, kind="physicalai", sensors=sensors, part=name) for name in names]
     return _scenes(folder) if nuscenes.tables_of(folder) else []
 
 
@@ -167,16 +171,20 @@ def _kind(path: Path) -> str:
 
 def _files(folder: Path, entries: _Entries, passed: Counter[str]) -> list[DriveSource]:
     """Return the drives that the files of a folder are, and count the other files."""
-    files = entries.files
-    drives = [file for file in files if _is_drive_file(file, listed=True)]
+    files, bag = entries.files, rosbag2.split_files(folder)
+    drives = [file for file in files if file not in bag and _is_drive_file(file, listed=True)]
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     beside = {file.name.lower(): file for file in files}
     found = [_file(file, beside) for file in drives]
+    if rosbag2.is_split(folder):
+        found.append(DriveSource(name="", file=folder, kind="rosbag2"))
     series = bool(images) and (not drives or _is_series(images, drives))
     if series:
         sensors = None if drives else beside.get(SHARED)
         found.append(DriveSource(name="", file=folder, kind="images", sensors=sensors))
-    used = {*drives, *(images if series else []), *(source.sensors for source in found)}
+    used = {*drives, *bag, *(images if series else []), *(source.sensors for source in found)}
+    if rosbag2.is_bag(folder):
+        used.add(folder / rosbag2.METADATA)
     for file in files:
         # Times are listed beside the images, or one folder above.
         listed = file.name in LISTS and (series or entries.folders)
@@ -208,7 +216,7 @@ def _is_drive_file(path: Path, *, listed: bool = False) -> bool:
     suffix = path.suffix.lower()
     if suffix == ".npz" and listed:
         return comma2k19.is_minute(path)
-    return suffix in VIDEO_SUFFIXES or suffix in LOGS
+    return suffix in VIDEO_SUFFIXES or suffix in LOGS or rosbag2.is_log(path)
 
 
 def _beside(file: Path) -> dict[str, Path]:
@@ -219,6 +227,8 @@ def _beside(file: Path) -> dict[str, Path]:
 
 
 def _file(path: Path, beside: Mapping[str, Path]) -> DriveSource:
+    if rosbag2.is_log(path):
+        return DriveSource(name="", file=path, kind="rosbag2")
     if path.suffix.lower() in LOGS:
         return DriveSource(name="", file=path, kind=LOGS[path.suffix.lower()])
     if path.name in comma2k19.VIDEOS and comma2k19.is_segment(path.parent):

@@ -1,13 +1,14 @@
 """What the messages of a log say: time stamps, sensor values, cameras and pictures, whatever their encoding.
 
 Types are told by the last word of their name, so that `sensor_msgs/Imu` (ROS 1), `sensor_msgs/msg/Imu` (ROS 2), and
-`foxglove.CompressedImage` as JSON or protobuf are read alike. Sources: ROS common_interfaces, REP 103, REP 145, and
-Foxglove's schemas.
+`foxglove.CompressedImage` as JSON or protobuf are read alike. Sources: ROS common_interfaces, REP 103, REP 145,
+Foxglove's schemas, and the format strings of ROS image_transport_plugins.
 """
 
 import base64
 import binascii
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +16,12 @@ import numpy as np
 
 from drivelet.core.artifacts import ImageArray
 from drivelet.drives.mounting import NO_GRAVITY, axis_words, by_gravity
-from drivelet.drives.pictures import CODECS, PictureError, decode_raw, decode_still
+from drivelet.drives.pictures import PictureError, decode_raw, decode_still
 from drivelet.drives.reading import Floats
 
-STILLS = ("CompressedImage", "Image", "RawImage")
-VIDEO = "CompressedVideo"
-PICTURES = (*STILLS, VIDEO)
+RAW = ("Image", "RawImage")
+VIDEO = ("CompressedVideo", "FFMPEGPacket")
+PICTURES = (*RAW, "CompressedImage", *VIDEO)
 CAMERAS = ("CameraInfo", "CameraCalibration")
 SENSORS: dict[str, tuple[str, str]] = {
     "Imu": ("linear_acceleration", "angular_velocity"),
@@ -29,6 +30,10 @@ SENSORS: dict[str, tuple[str, str]] = {
     "TwistWithCovarianceStamped": ("twist.twist.linear", "twist.twist.angular"),
 }
 """Message type -> its two vectors, in order of preference: an IMU's yaw rate goes before an estimate of it."""
+KINDS = frozenset((*PICTURES, *CAMERAS, *SENSORS))
+"""All types that are read."""
+H264 = re.compile(r"[hx]\.?264|avc")
+H265 = re.compile(r"[hx]\.?265|hevc")
 BROKEN = (KeyError, AttributeError, TypeError, ValueError, IndexError, OverflowError)
 """What a message raises that lacks a field or holds something else in it."""
 
@@ -38,11 +43,26 @@ def kind_of(name: str) -> str:
     return name.replace(".", "/").rsplit("/", 1)[-1]
 
 
+def is_read(name: str) -> bool:
+    """Return whether messages of a type are read."""
+    return kind_of(name) in KINDS
+
+
 def field(message: Any, path: str) -> Any:
     """Return a nested field of a decoded message, whether its parts are mappings or objects."""
     for name in path.split("."):
         message = message[name] if isinstance(message, Mapping) else getattr(message, name)
     return message
+
+
+def text(message: Any, *names: str) -> str:
+    """Return the first of these fields that holds text, empty where none does."""
+    for name in names:
+        try:
+            return str(field(message, name))[:200]
+        except BROKEN:
+            continue
+    return ""
 
 
 def stamp_ns(message: Any) -> int:
@@ -115,12 +135,26 @@ def focal_of(message: Any) -> tuple[float, int] | None:
     return None
 
 
-def video_codec(message: Any) -> str:
-    """Return the codec of a compressed video's message."""
-    name = str(field(message, "format")).lower()
-    if name not in CODECS:
-        raise PictureError(f"video format {name!r} is not supported; known are {', '.join(CODECS)}")
-    return name
+def format_of(kind: str, message: Any) -> str:
+    """Return how a picture message says that its bytes are to be read."""
+    return text(message, *(("encoding",) if kind in RAW else ("format", "encoding")))
+
+
+def video_codec(kind: str, form: str) -> str:
+    """Return the codec of a message that holds a packet of a video, empty where it holds a still.
+
+    Raises:
+        PictureError: it is a video of another codec.
+    """
+    if kind in RAW:
+        return ""
+    if H264.search(form.lower()):
+        return "h264"
+    if H265.search(form.lower()):
+        return "h265"
+    if kind in VIDEO:
+        raise PictureError(f"video format {form!r} is not supported; known are h264, h265")
+    return ""
 
 
 def payload(message: Any) -> bytes:
@@ -136,8 +170,21 @@ def payload(message: Any) -> bytes:
 
 def still(kind: str, message: Any) -> ImageArray:
     """Return the picture of a message that is no video packet."""
-    data = payload(message)
+    data, form = payload(message), format_of(kind, message)
     if kind == "CompressedImage":
-        return decode_still(data)
+        return decode_still(data, form=form)
     width, height, step = (int(field(message, name)) for name in ("width", "height", "step"))
-    return decode_raw(data, encoding=str(field(message, "encoding")), width=width, height=height, step=step)
+    # Foxglove's raw images are little-endian and do not say so.
+    big = text(message, "is_bigendian") in ("1", "True")
+    return decode_raw(data, encoding=form, width=width, height=height, step=step, big_endian=big)
+
+
+def is_deep(kind: str, message: Any) -> bool:
+    """Return whether a still has more than 8 bits a channel, as its message or its PNG head says."""
+    if "16" in format_of(kind, message):
+        return True
+    try:
+        data = payload(message) if kind == "CompressedImage" else b""
+    except BROKEN:
+        return False
+    return data[:4] == b"\x89PNG" and data[24:25] == b"\x10"

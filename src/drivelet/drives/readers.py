@@ -4,12 +4,12 @@ from pathlib import Path
 
 from drivelet.core.errors import InputError
 from drivelet.core.identity import split_part
-from drivelet.drives import bdd100k, comma2k19, images, kitti, mcap, nuscenes, rosbag, video
+from drivelet.drives import bdd100k, comma2k19, images, kitti, mcap, nuscenes, physicalai, rosbag, rosbag2, video
 from drivelet.drives.reading import Pictures, Reader
 
 READERS: tuple[Reader, ...] = (
-    mcap.READER, rosbag.READER, comma2k19.READER, kitti.READER, nuscenes.READER, bdd100k.READER, video.READER,
-    images.READER,
+    mcap.READER, rosbag.READER, rosbag2.READER, comma2k19.READER, kitti.READER, physicalai.READER, nuscenes.READER,
+    bdd100k.READER, video.READER, images.READER,
 )  # fmt: skip
 """In the order in which they are asked for a path."""
 
