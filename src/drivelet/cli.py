@@ -1,6 +1,7 @@
 """The command line: parses, calls a recipe or a room, prints; a command imports what only it needs."""
 
 import errno
+import gc
 import os
 import sys
 import traceback
@@ -534,6 +535,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command goes on from here", err=True)
+        # A last collection over all that the libraries hold may take longer than what was interrupted.
+        gc.freeze()
         sys.exit(130)
     except Exception as error:
         _fail_or_bug(error)

@@ -49,6 +49,14 @@ def test_a_reply_without_one_answer_is_not_read(text):
 
 
 @pytest.mark.parametrize(
+    "letter", ["\n", " ", "`", "<", "{", '"', "<answer>", "answer", "answer:", "- ", "red ", "\nred"]
+)
+def test_an_endless_reply_is_read_to_its_end(letter):
+    # A pattern that tries every place against every other would not come to an end here.
+    assert parse(letter * 200_000 + "\nAnswer: green", LAMP.choices) in ("green", None)
+
+
+@pytest.mark.parametrize(
     ("text", "answer"),
     [
         ("3\u20135", "3-5"), ('"> 10"', ">10"), ("10", None), ("-5", None), ("<5", None), (".5", None),

@@ -274,6 +274,12 @@ def test_an_answer_of_another_shape_is_one_line(open_model, shape):
         open_model(server).score(solid(1), [LAMP])
 
 
+def test_an_error_that_comes_as_an_answer_is_told_without_the_key(open_model):
+    with ChatServer() as server, pytest.raises(InputError, match=r"the request failed: .*no provider, key \*\*\*"):
+        server.completion = lambda body, number: {"error": {"message": f"no provider, key {KEY}", "code": 502}}
+        open_model(server).score(solid(1), [LAMP])
+
+
 def test_replies_that_cannot_be_read_are_an_error_with_the_first_in_it(open_model):
     with ChatServer(logprobs=False, say=["I am only a text model."]) as server:
         with pytest.raises(

@@ -1,5 +1,6 @@
 """`--set`: values are read by type, nested keys reach their part, nothing else changes."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivelet.adapters.chat_settings import Asking
 from drivelet.core.errors import InputError
 from drivelet.recipes.settings import apply_settings, flatten
+from drivelet.recipes.teachers import Remote
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +79,20 @@ def test_what_show_prints_can_be_set(config: Whole) -> None:
 def test_a_value_that_is_none_of_the_known_ones_is_told_them() -> None:
     with pytest.raises(InputError, match="--set kind=cubic: must be 'linear' or 'nearest'"):
         apply_settings(Whole(), ["kind=cubic"])
+
+
+@pytest.mark.parametrize("text", ["", "null", "None"])
+def test_an_optional_number_is_emptied(text: str) -> None:
+    assert apply_settings(Asking(), [f"temperature={text}"]).temperature is None
+
+
+def test_further_fields_of_a_request_are_given_as_json() -> None:
+    extra = '{"chat_template_kwargs": {"enable_thinking": false}, "seed": 3}'
+    found = apply_settings(Remote(), [f"endpoint.extra={extra}", "endpoint.temperature=0.6"]).endpoint
+    assert found.extra == {"chat_template_kwargs": {"enable_thinking": False}, "seed": 3} and found.temperature == 0.6
+
+
+@pytest.mark.parametrize("setting", ["extra=3", "extra=[1]", "extra={", "temperature=warm"])
+def test_a_field_of_another_kind_is_refused(setting: str) -> None:
+    with pytest.raises(InputError, match=f"--set {re.escape(setting)}: no value of type"):
+        apply_settings(Asking(), [setting])

@@ -10,7 +10,16 @@ from drive_files import write_images, write_video
 from drivelet import tasks
 from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, read_manifest, write_manifest
-from drivelet.recipes.steps import PredictConfig, asker, measure, only_split, pictures, sample_rows, split_real
+from drivelet.recipes.steps import (
+    PredictConfig,
+    asker,
+    identity_of,
+    measure,
+    only_split,
+    pictures,
+    sample_rows,
+    split_real,
+)
 
 FIELDS = tasks.fields()
 NAMES = list(FIELDS)
@@ -103,8 +112,69 @@ def test_a_measurement_takes_nothing_from_a_killed_one(tiny_folder: Path, tmp_pa
     said = measure(config, model=tiny_folder, manifest=table, prompts=None, key="x", out=tmp_path)
     assert said == tmp_path / "preds.jsonl"
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"images", "preds.jsonl", "preds.cost.json", "preds.blind.jsonl", "preds.blind.cost.json"}
+    assert names == {
+        "images", "preds.jsonl", "preds.cost.json", "preds.blind.jsonl", "preds.blind.cost.json", "preds.run.json"
+    }  # fmt: skip
     assert len(said.read_text().splitlines()) == 1
     cost = json.loads((tmp_path / "preds.cost.json").read_text())
     assert cost["dtype"] == "float32" and cost["peak_rss_mb"] > 100
     assert cost["model_mb"] is None or 0 < cost["model_mb"] < 0.5 * cost["peak_rss_mb"]
+
+
+def identity(source: Path, model: Path, **settings: object) -> str:
+    return identity_of(settings, {"model": model, "source": source, "prompts": None})
+
+
+@pytest.mark.parametrize("kind", ["image", "folder", "manifest", "video"])
+def test_what_predictions_depend_on_is_in_their_identity(tmp_path: Path, kind: str) -> None:
+    folder = write_images(tmp_path / "pictures", ["0.png", "1.png", "2.png"])
+    write_video(tmp_path / "drive.mp4")
+    table = rows(tmp_path / "listed", ("cone.count", "0", "val"), ("cone.count", "0", "val"))
+    source, touched = {
+        "image": (folder / "1.png", folder / "1.png"),
+        "folder": (folder, folder / "1.png"),
+        "manifest": (table, table.parent / "1.png"),
+        "video": (tmp_path / "drive.mp4", tmp_path / "drive.mp4"),
+    }[kind]
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "weights").write_text("1")
+    first = identity(source, model, strict=False)
+    assert first == identity(source, model, strict=False)
+    found = {first, identity(source, model, strict=True)}
+    (model / "weights").write_text("2")
+    found.add(identity(source, model, strict=False))
+    if kind == "video":
+        write_video(touched, frames=7)
+    else:
+        touched.write_bytes((folder / "2.png").read_bytes())
+    found.add(identity(source, model, strict=False))
+    assert len(found) == 4
+
+
+def test_a_manifest_that_asks_for_other_fields_has_another_identity(tmp_path: Path) -> None:
+    first = rows(tmp_path, ("cone.count", "0", "val"))
+    one = identity(first, tmp_path)
+    assert one != identity(rows(tmp_path, ("traffic_light.state", "red", "val")), tmp_path)
+
+
+def test_rows_of_unreadable_images_are_left_out_of_what_is_measured(tmp_path: Path) -> None:
+    lamp = "traffic_light.state"
+    table = rows(tmp_path, (lamp, "red", "train"), (lamp, "green", "val"), (lamp, "off", "val"), (lamp, "off", "train"))
+    for name in ("0.png", "2.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:70])
+    split_real({}, images=[table], out=tmp_path)
+    assert [row.label for row in read_manifest(tmp_path / "train.csv", tasks=FIELDS)] == ["off"]
+    assert [row.label for row in read_manifest(tmp_path / "test.csv", tasks=FIELDS)] == ["green"]
+    (tmp_path / "out").mkdir()
+    only_split({"split": "val"}, manifest=table, out=tmp_path / "out")
+    assert [row.label for row in read_manifest(tmp_path / "out" / "manifest.csv", tasks=FIELDS)] == ["green"]
+    with pytest.raises(InputError, match=r"0\.png: no readable image"):
+        split_real({"strict": True}, images=[table], out=tmp_path)
+
+
+def test_a_split_without_a_readable_image_is_one_line(tmp_path: Path) -> None:
+    table = rows(tmp_path, ("cone.count", "0", "val"))
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"none of its 1 images can be read; the first: .*0\.png"):
+        only_split({"split": "val"}, manifest=table, out=tmp_path)

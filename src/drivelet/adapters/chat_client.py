@@ -42,7 +42,11 @@ class ChatClient:
         while True:
             sent = self._accepted(body)
             try:
-                return self._client.chat.completions.with_raw_response.create(**sent).http_response.json()
+                found = self._client.chat.completions.with_raw_response.create(**sent).http_response.json()
+                if isinstance(found, dict) and "error" in found and "choices" not in found:
+                    said = _without_key(str(found["error"]), self._limits)
+                    raise InputError(f"{self._endpoint.base_url}: the request failed: {said}")
+                return found
             except (openai.OpenAIError, ValueError) as error:
                 refused = _refused_field(error, sent)
                 if refused is None or (refused in LENGTHS and LENGTHS[refused] in self._refused):

@@ -11,6 +11,9 @@ OPENING, CLOSING = QUOTES + "([{", QUOTES + ")]}.!,;:"
 ENDS = CLOSING + " \t\r\n"
 ANSWER_KEYS = ("answer", "final_answer", "label", "state", "value", "result", "choice", "prediction", "response")
 
+LONGEST = 20_000
+"""Characters at the end of a reply that are looked at: an answer that stands before so many is none."""
+
 _THOUGHT_END = re.compile(r"</\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
 _THOUGHT = re.compile(r"<\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
 _FENCE = re.compile(r"```(?:[\w-]*[ \t]*\n)?(.*?)```", re.DOTALL)
@@ -20,7 +23,7 @@ _LINE = re.compile(r"[^\n]+")
 _DRESS = re.escape(QUOTES)
 _OPENING = re.escape(OPENING)
 _LABELLED = re.compile(
-    rf"(?<![^\n.!?>`])[\s{_OPENING}#\u2022-]*(?:(?:so|thus|therefore|hence)[\s,]+)?(?:(?:the|my)\s+)?"
+    rf"(?<![^\n.!?>`])[\s{_OPENING}#\u2022-]{{0,12}}(?:(?:so|thus|therefore|hence)[\s,]+)?(?:(?:the|my)\s+)?"
     rf"(?:(?:final|correct|best|short)\s+)*answer[{_DRESS}]*(?:\s+(?:is|would\s+be)\b|\s*[:=\u2013-])+([^\n]*)",
     re.IGNORECASE,
 )
@@ -52,6 +55,7 @@ def find(text: str, choices: Sequence[str]) -> Found | None:
     answer. What stands inside `<think>` counts for nothing.
     """
     start = max((match.end() for match in _THOUGHT_END.finditer(text)), default=0)
+    start = max(start, len(text) - LONGEST)
     if _THOUGHT.search(text, start):
         return None  # it was still thinking when it was cut
     return _find(text, start, len(text), choices)
