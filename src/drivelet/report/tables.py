@@ -139,10 +139,10 @@ def markdown(table: Table) -> str:
 
 
 def rich_table(table: Table, *, title: str = "") -> RichTable:
-    """Return the table for the terminal."""
+    """Return the table for the terminal, every cell as it is: what looks like markup in it is a name or an interval."""
     printed = RichTable(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
     for column, name in enumerate(table.header):
         printed.add_column(Text(name), justify="left" if column < table.text_columns else "right", overflow="fold")
     for row in table.rows:
-        printed.add_row(*(Text(cell) for cell in row))
+        printed.add_row(*map(Text, row))
     return printed
