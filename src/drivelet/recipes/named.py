@@ -267,9 +267,7 @@ def paint(out: Path, *, world: Path | None, painter: Path | None, teacher: str |
     judge = resolve(teacher) if teacher else Path(mini("teacher-mini"))
     painter = painter or Path(mini("painter-mini"))
     if not (painter / "model_index.json").is_file():
-        raise InputError(
-            f"{painter}: no pipeline folder (model_index.json); give one saved by diffusers' save_pretrained"
-        )
+        raise InputError(f"{painter}: no such pipeline folder (model_index.json); give one saved by save_pretrained")
     if world is None:
         rendering = RenderConfig(num_frames=120, seed=config.seed, workers=2)
         world = flow.run(render_frames, rendering, store=out / STAGES, inputs={}, also=GOLD_VERSION, context=GOLD)
