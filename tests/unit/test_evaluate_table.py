@@ -138,11 +138,11 @@ def test_matching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_read_predictions(tmp_path: Path):
     path = tmp_path / "preds.jsonl"
-    path.write_text('{"image": "a.png"}\n')
-    assert read_predictions(path) == [{"image": "a.png"}]
+    path.write_text('{"image": "a.png", "task": "cone.count", "answer": "0"}\n')
+    assert read_predictions(path) == [{"image": "a.png", "task": "cone.count", "answer": "0"}]
     with pytest.raises(InputError, match="no such predictions"):
         read_predictions(tmp_path / "none.jsonl")
-    for wrong in ("{", "3"):
+    for wrong in ("{", "3", "{}", '{"image": 1, "task": "t", "answer": "a"}', "[" * 5000):
         path.write_text(wrong)
         with pytest.raises(InputError, match="line 1"):
             read_predictions(path)

@@ -11,25 +11,27 @@ from drivelet.core.manifest import Row
 
 Prediction = Mapping[str, Any]
 """One line of `preds.jsonl`: image, frame, task (a field), answer, prob, probs, abstained, prompt, active, ms."""
+NAMED = ("image", "task", "answer")
 
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:
     """Read a `preds.jsonl`.
 
     Raises:
-        InputError: the file is missing or a line is no JSON object.
+        InputError: the file is missing or a line is no prediction.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such predictions; write them with `drivelet predict`")
-    predictions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            prediction = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path} line {number}: no JSON ({error.msg}); write it again") from error
-        if not isinstance(prediction, dict):
-            raise InputError(f"{path} line {number}: no JSON object; write it again")
-        predictions.append(prediction)
+    predictions: list[dict[str, Any]] = []
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                prediction = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{path} line {number}: no JSON ({error}); write it again") from error
+            if not isinstance(prediction, dict) or not all(isinstance(prediction.get(n), str) for n in NAMED):
+                raise InputError(f"{path} line {number}: no prediction with {', '.join(NAMED)}; write it again")
+            predictions.append(prediction)
     return predictions
 
 
