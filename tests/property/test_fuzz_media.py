@@ -53,7 +53,7 @@ def test_a_video(tmp_path: Path, examples: int, suffix: str) -> None:
     if suffix == "hevc":
         path.write_bytes(b"".join(video_packets(8, codec="libx265")))
     else:
-        write_video(path, frames=8, noise=True)
+        write_video(path, frames=8)
 
     def read() -> None:
         indices = [index for index, _, image in read_frames(path) if image.shape[2] == 3]
