@@ -40,11 +40,10 @@ def archive(folder: Path) -> Path:
     path, numbers = folder / "minute.npz", 128_000_000
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (numbers,)})
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-        with packed.open("frame_times.npy", "w") as stream:
-            stream.write(head.getvalue())
-            for _ in range(numbers * 8 // 1_000_000):
-                stream.write(bytes(1_000_000))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("frame_times.npy", "w") as stream:
+        stream.write(head.getvalue())
+        for _ in range(numbers * 8 // 1_000_000):
+            stream.write(bytes(1_000_000))
     return path
 
 
