@@ -1,7 +1,6 @@
 """Boxes: how far they overlap, and how a manifest writes them (pixels, or shares of the image in YOLO's order)."""
 
 import json
-import math
 from typing import Any, cast
 
 import numpy as np
@@ -9,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels."""
+LARGEST = 1e9
+"""No picture has as many pixels on a side; JSON knows numbers that no float holds."""
 FORMS = "a JSON list of [x0, y0, x1, y1] in pixels or of [name, cx, cy, width, height] in shares of the image"
 
 
@@ -40,7 +41,7 @@ def _box(item: Any, width: int, height: int) -> Box:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def inside(box: Box, *, width: int, height: int) -> Box | None:

@@ -25,6 +25,8 @@ FPS = 20.0
 """What the EON records; its .hevc bears no times."""
 FOCAL_PX = {1164: 910.0}
 """Picture width -> focal length of the EON's road camera, from openpilot's `common/transformations/camera.py`."""
+LARGEST = 256 << 20
+"""Bytes of all arrays of a minute; a whole one has a tenth of a megabyte."""
 SIGNALS = (
     ("speed_mps", "CAN/speed", "can_speed"),
     ("speed_mps", "CAN/wheel_speed", "wheel_speed"),
@@ -185,6 +187,7 @@ def _open_minute(file: Path) -> Recording:
             warnings.catch_warnings(action="ignore"),
             np.load(stream, allow_pickle=False) as arrays,
         ):
+            _check_size(arrays)
             times_F = _numbers(arrays["frame_times"])
             kept = first_rising(times_F) if times_F.ndim == 1 else []
             if not kept:
@@ -196,6 +199,13 @@ def _open_minute(file: Path) -> Recording:
     times = [float(times_F[n]) - origin for n in kept]
     pictures = Pictures(frames=kept, times=times, read=_no_pictures, fps=FPS, lost=len(times_F) - len(kept))
     return Recording(file=str(file), pictures=pictures, streams=streams, dropped=dropped, readable=False)
+
+
+def _check_size(arrays: Any) -> None:
+    """Refuse an archive that unpacks to what no minute holds: zeros pack a thousandfold."""
+    size = sum(entry.file_size for entry in arrays.zip.infolist())
+    if size > LARGEST:
+        raise ValueError(f"it unpacks to {size >> 20} MiB, more than {LARGEST >> 20}")
 
 
 def _no_pictures(indices: Sequence[int]) -> Iterator[tuple[int, ImageArray]]:

@@ -6,6 +6,8 @@ from typing import Any
 from drivelet.core.artifacts import UNKNOWN
 
 NOTHING: frozenset[str] = frozenset()
+LONGEST = 60
+"""Characters of a label that may hold a number."""
 
 
 def parser(
@@ -28,7 +30,7 @@ def parser(
         text = label.strip().lower()
         if text in table:
             return table[text]
-        return table.get(convert(text), NOTHING) if convert and text else NOTHING
+        return table.get(convert(text), NOTHING) if convert and text and len(text) <= LONGEST else NOTHING
 
     return parse
 
