@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -226,3 +227,11 @@ def test_a_row_without_end_is_refused(tmp_path, monkeypatch):
     path.write_text('[{"token": "' + "x" * 10_000)
     with pytest.raises(InputError, match="a row of more than 0 MiB"):
         list(read_objects(path))
+
+
+def test_a_pipe_in_the_place_of_a_table_is_never_opened(tmp_path):
+    root = write_nuscenes(tmp_path / "nuscenes")
+    (root / "v1.0-mini/sample.json").unlink()
+    os.mkfifo(root / "v1.0-mini/sample.json")
+    with pytest.raises(InputError, match=r"no file \(a folder, pipe or device\)"):
+        ingest(IngestConfig(), source=root, out=tmp_path / "out")

@@ -1,4 +1,5 @@
 import json
+import os
 import zipfile
 
 import pyarrow as pa
@@ -115,3 +116,18 @@ def test_a_member_that_unpacks_without_end_is_refused(tmp_path):
         files.writestr(f"0a-1.{WIDE}.mp4", bytes(50_000_000))
     with pytest.raises(InputError, match=r"unpacks to more than .* GB \(1000 times its size\)"):
         ingest(IngestConfig(), source=root, out=tmp_path / "out")
+
+
+def test_pipes_in_the_place_of_files_are_never_opened(tmp_path):
+    root = write_physicalai(tmp_path / "set", clips=("0a-1",))
+    for name in (f"camera/{WIDE}/0a-1.{WIDE}.mp4", "labels/egomotion/0a-1.egomotion.parquet"):
+        (root / name).unlink()
+        os.mkfifo(root / name)
+    os.mkfifo(root / "camera" / "chunk.zip")
+    out = ingest(IngestConfig(), source=root, out=tmp_path / "out")
+    assert json.loads((out / "drive.json").read_text())["camera"] == TELE
+
+
+def test_an_archive_that_is_gone_is_one_clear_line(tmp_path):
+    with pytest.raises(InputError, match=r"it cannot be unpacked .* download it again"):
+        unpacking.unpacked_member(tmp_path / "gone.zip", "a.mp4")

@@ -175,3 +175,11 @@ def test_a_file_that_unpacks_without_end_is_refused_with_its_limit(tmp_path, mon
     with pytest.raises(InputError, match=r"it unpacks to more than .* GB \(10 times its size\)"):
         ingested(tmp_path, path)
     assert [file for file in unpacking._room().iterdir() if "a.mcap" in file.name and file.stat().st_size > 10**6] == []
+
+
+def test_a_schema_of_damaged_text_is_one_clear_line(tmp_path):
+    path = ros_drive().write(tmp_path / "drive.db3")
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE topics", b"CREATE \xbcABLE topics"))
+    with pytest.raises(InputError, match="no readable ROS 2 bag") as caught:
+        ingested(tmp_path, path)
+    assert "\n" not in str(caught.value)

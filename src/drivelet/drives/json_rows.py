@@ -20,6 +20,8 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises:
         InputError: the table is missing, or no list of objects.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: no file (a folder, pipe or device); copy the tables again")
     try:
         with path.open(encoding="utf-8") as stream:
             yield from _objects(stream)

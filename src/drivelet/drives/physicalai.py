@@ -118,6 +118,9 @@ def _listed(folders: tuple[Path, ...], state: tuple[tuple[str, int], ...]) -> Ca
 def _files(folder: Path, broken: dict[Path, str]) -> Iterator[tuple[str, Located]]:
     """Yield (file name, place) of all files beneath a folder and within its archives."""
     for path in sorted(folder.rglob("*")):
+        # A pipe or device by such a name would be waited for without end.
+        if not path.is_file():
+            continue
         if path.suffix != ".zip":
             yield path.name, Located(file=path)
             continue

@@ -25,6 +25,8 @@ from drivelet.drives.unpacking import LARGEST, MIB, ZSTD_SUFFIXES, unpacked_file
 
 METADATA = "metadata.yaml"
 MAGIC = b"SQLite format 3\x00"
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged database raises; the message of an error may itself hold damaged text."""
 LARGEST_METADATA = 16 * MIB
 MOST_TOPICS = 1 << 16
 MOST_FAULTS = 10_000
@@ -54,7 +56,7 @@ class SqliteLog:
             with closing(self._connect()) as base:
                 self._read_topics(base)
                 yield from self._rows(base)
-        except sqlite3.Error as error:
+        except FAULTS as error:
             reason = " ".join(str(error).split())
             raise InputError(
                 f"{self.name}: no readable ROS 2 bag ({reason}); copy the recording again, whole"
@@ -62,7 +64,7 @@ class SqliteLog:
 
     def part(self, offset: int) -> Iterator[Message]:
         """Yield the message of a row, none where damage hides it from a search by its number."""
-        with suppress(sqlite3.Error), closing(self._connect()) as base:
+        with suppress(*FAULTS), closing(self._connect()) as base:
             row = base.execute("SELECT id, topic_id, timestamp, data FROM messages WHERE id = ?", (offset,)).fetchone()
             for part in self._part(row or ()):
                 yield from part.messages
@@ -79,8 +81,8 @@ class SqliteLog:
         if not {("topics",), ("messages",)} <= set(tables):
             raise InputError(f"{self.name}: a SQLite file without a bag's tables (topics, messages); correct the path")
         for number, name, kind, encoding in base.execute("SELECT id, name, type, serialization_format FROM topics"):
-            if len(self.topics) == MOST_TOPICS:
-                break
+            if not isinstance(number, int) or len(self.topics) == MOST_TOPICS:
+                continue
             decode = decode_cdr(str(kind)) if encoding == "cdr" else None
             self.topics[number] = Topic(name=str(name), type=str(kind), encoding=str(encoding), decode=decode)
 
@@ -93,7 +95,7 @@ class SqliteLog:
                     last, faults = row[0], 0
                     yield from self._part(row)
                 return
-            except sqlite3.Error:
+            except FAULTS:
                 # A damaged page takes some rows with it; those behind it are found by their number.
                 self.lost["damaged rows"] += 1
                 faults += 1

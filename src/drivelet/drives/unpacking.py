@@ -145,16 +145,17 @@ def unpacked_member(archive: Path, member: str) -> Path:
     Raises:
         InputError: archive or member is damaged or missing, or it unpacks to more than its limit.
     """
-    digest = blake2b(f"{archive}\0{archive.stat().st_mtime_ns}\0{member}".encode(), digest_size=12).hexdigest()
     folder = _room() / "members"
-    target = folder / f"{digest}{Path(member).suffix}"
-    if target.is_file():
-        return target
-    folder.mkdir(exist_ok=True)
-    for old in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)[: -KEPT_MEMBERS + 1]:
-        old.unlink()
     part = folder / "part"
     try:
+        changed_ns = archive.stat().st_mtime_ns
+        digest = blake2b(f"{archive}\0{changed_ns}\0{member}".encode(), digest_size=12).hexdigest()
+        target = folder / f"{digest}{Path(member).suffix}"
+        if target.is_file():
+            return target
+        folder.mkdir(exist_ok=True)
+        for old in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)[: -KEPT_MEMBERS + 1]:
+            old.unlink()
         with zipfile.ZipFile(archive) as files, files.open(member) as stream:
             _copy(stream, part, f"{archive}/{member}", files.getinfo(member).compress_size)
     except (zipfile.BadZipFile, zlib.error, *FAULTS, KeyError, NotImplementedError) as error:
