@@ -156,7 +156,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "an image classifier": (write(CONFIG, json.dumps({"model_type": "vit"})), "a vit model"),
     "code of its own": (
         edit(CONFIG, model_type="mine", auto_map={"AutoConfig": "code.Config", "AutoModel": "code.Model"}),
-        "model",
+        "needs code of its own (auto_map), which is never run",
     ),
     "more layers than weights": (edit(CONFIG, text_config__num_hidden_layers=10**9), "num_hidden_layers is 1000000000"),
     "one more layer": (edit(CONFIG, text_config__num_hidden_layers=3, text_config__layer_types=None), "lack "),

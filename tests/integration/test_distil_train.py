@@ -201,8 +201,12 @@ def test_epochs_lengthen_a_short_training(tiny_folder: Path, soft_labels: Path, 
         ({"alpha": float("nan")}, "the loss of step 1 is nan"),
         ({"alpha": float("inf")}, "the loss of step 1 is"),
         ({"temperature": float("nan")}, "the loss of step 1 is nan"),
-        ({"learning_rate": float("inf")}, "step 2 is nan"),
-        ({"learning_rate": float("inf"), "steps": 1}, "after 1 steps: NaN or infinite values in"),
+        ({"learning_rate": float("inf")}, r"checkpoint\.safetensors of step 1: NaN or infinite values in"),
+        ({"learning_rate": float("inf"), "checkpoint_every": 9}, "of step 2 is nan; nothing is saved"),
+        (
+            {"learning_rate": float("inf"), "steps": 1, "checkpoint_every": 9},
+            "after 1 steps: NaN or infinite values in",
+        ),
     ],
 )
 def test_numbers_that_break_a_training_save_nothing(
@@ -214,8 +218,8 @@ def test_numbers_that_break_a_training_save_nothing(
         object.__setattr__(config, name, value)
     with pytest.raises(InputError, match=said) as caught:
         distil(config, student=tiny_folder, soft_labels=soft_labels, out=tmp_path / "out")
-    assert "\n" not in str(caught.value) and str(tiny_folder) in str(caught.value)
-    assert not (tmp_path / "out" / "model").exists() and not (tmp_path / "out" / "train.json").exists()
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "out").rglob("*.*"))
 
 
 @pytest.mark.parametrize("column", ["set_logp", "logits", "logsumexp", "weight"])

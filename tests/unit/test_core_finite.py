@@ -37,5 +37,5 @@ def test_many_wrong_tensors_are_counted() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_step_names_what_went_wrong(value: float) -> None:
     check_step("m", 3, loss=torch.tensor(1.0), gradient=torch.tensor(0.0))
-    with pytest.raises(InputError, match=rf"m: the gradient of step 3 is {value}, and nothing is saved"):
+    with pytest.raises(InputError, match=rf"m: the gradient of step 3 is {value}; nothing is saved"):
         check_step("m", 3, loss=torch.tensor(1.0), gradient=torch.tensor(value))

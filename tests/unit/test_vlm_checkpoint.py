@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from drivelet.core.errors import InputError
 from drivelet.vlm.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -69,3 +70,25 @@ def test_a_failed_write_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="no space"):
         save_checkpoint(path, parameters=parameters, optimizers=[optimizer], step=2)
     assert load_checkpoint(path, parameters=parameters, optimizers=[optimizer]) == 1
+
+
+def test_a_checkpoint_of_nan_is_not_written(tmp_path: Path) -> None:
+    _, parameters, optimizer = start()
+    with torch.no_grad():
+        parameters["0.bias"][1] = float("nan")
+    with pytest.raises(InputError, match=r"of step 3: NaN or infinite values in p\.0\.bias; nothing is saved"):
+        save_checkpoint(tmp_path / "c.safetensors", parameters=parameters, optimizers=[optimizer], step=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_is_none_or_of_another_model_is_one_line(tmp_path: Path) -> None:
+    _, parameters, optimizer = start()
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, parameters=parameters, optimizers=[optimizer], step=3)
+    other = {"0.weight": torch.nn.Parameter(torch.ones(3, 3))}
+    whole = path.read_bytes()
+    for content, owner in ((whole, other), (whole[:100], parameters), (b"", parameters), (b"{}" * 99, parameters)):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="no checkpoint of this training; remove it to begin anew") as caught:
+            load_checkpoint(path, parameters=owner, optimizers=[torch.optim.AdamW(owner.values())])
+        assert "\n" not in str(caught.value) and str(path) in str(caught.value)

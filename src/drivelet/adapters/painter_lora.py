@@ -12,7 +12,7 @@ import numpy as np
 from drivelet.adapters.diffusers import ADAPTER, WEIGHTS, Precision, load_lora, load_pipeline, quiet
 from drivelet.core.artifacts import ImageArray
 from drivelet.core.errors import InputError
-from drivelet.core.finite import check_step
+from drivelet.core.finite import BROKEN, check_finite, check_step
 from drivelet.core.model_folder import give_usual_mode
 from drivelet.core.ranges import Amount, Count, Positive, Seed, Several, Share, ranged
 from drivelet.core.rng import generator as numpy_generator
@@ -104,6 +104,8 @@ def train_lora(
     odds = None if weights is None else np.asarray(weights, dtype=float) / float(np.sum(weights))
     with quiet():  # FLUX warns that its norms keep 32-bit weights beside 16-bit activations
         _steps(pipeline, kind, config, (trained, optimizer), data, odds, first, out / "checkpoint.pt")
+    learned = [(n, p) for n, p in denoiser.named_parameters() if p.requires_grad]
+    check_finite(f"{path} after training", learned, advice=BROKEN)
     _write_lora(pipeline, kind.denoiser, denoiser, out)
     (out / "checkpoint.pt").unlink(missing_ok=True)
     return out

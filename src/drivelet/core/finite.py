@@ -7,8 +7,12 @@ from typing import Any
 from drivelet.core.errors import InputError
 from drivelet.core.model_folder import few
 
+DAMAGED = "the model is damaged, get it again"
+BROKEN = "nothing is saved; lower the learning rate, and see that the other settings are numbers"
+"""What to do, where weights were read and where they were trained."""
 
-def check_finite(where: object, tensors: Iterable[tuple[str, Any]]) -> None:
+
+def check_finite(where: object, tensors: Iterable[tuple[str, Any]], *, advice: str = DAMAGED) -> None:
     """Check that no torch tensor holds NaN or infinity, in one pass over each and without a copy.
 
     Raises:
@@ -16,7 +20,7 @@ def check_finite(where: object, tensors: Iterable[tuple[str, Any]]) -> None:
     """
     bad = [name for name, tensor in tensors if tensor.numel() and not _is_finite(tensor)]
     if bad:
-        raise InputError(f"{where}: NaN or infinite values in {few(sorted(bad))}; the model is damaged, get it again")
+        raise InputError(f"{where}: NaN or infinite values in {few(sorted(bad))}; {advice}")
 
 
 def _is_finite(tensor: Any) -> bool:
@@ -32,7 +36,4 @@ def check_step(where: object, step: int, **values: Any) -> None:
     """
     for name, value in values.items():
         if not math.isfinite(float(value)):
-            raise InputError(
-                f"{where}: the {name} of step {step} is {float(value)}, and nothing is saved; lower the learning rate, "
-                "and see that the other settings are numbers"
-            )
+            raise InputError(f"{where}: the {name} of step {step} is {float(value)}; {BROKEN}")

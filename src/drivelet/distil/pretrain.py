@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from drivelet.core.artifacts import Field
-from drivelet.core.finite import check_finite, check_step
+from drivelet.core.finite import BROKEN, check_finite, check_step
 from drivelet.core.images import read_image
 from drivelet.core.model_folder import give_usual_mode
 from drivelet.core.progress import say
@@ -201,7 +201,7 @@ def pretrain(
 
 def save_model(loaded: Loaded, out: Path) -> Path:
     """Save weights in bfloat16 with tokenizer and image processor files beside them."""
-    check_finite(f"{loaded.path} after training", loaded.model.named_parameters())
+    check_finite(f"{loaded.path} after training", loaded.model.named_parameters(), advice=BROKEN)
     out.mkdir(parents=True, exist_ok=True)
     copy_processor(loaded.path, out)
     loaded.model.to(torch.bfloat16).save_pretrained(out)

@@ -8,19 +8,25 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from drivelet.core.model_folder import give_usual_mode
+from drivelet.core.finite import BROKEN, check_finite
+from drivelet.core.model_folder import give_usual_mode, told
 
 
 def save_checkpoint(
     path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizers: Sequence[torch.optim.Optimizer], step: int
 ) -> None:
     """Write parameters and the optimisers' moments to `path` (one file), replacing the last checkpoint only once
-    complete; each parameter belongs to one optimiser."""
+    complete; each parameter belongs to one optimiser.
+
+    Raises:
+        InputError: one of them is NaN or infinite.
+    """
     tensors = {f"p.{name}": value.detach().contiguous().clone() for name, value in parameters.items()}
     for name, value in parameters.items():
         for optimizer in optimizers:
             for key, moment in optimizer.state.get(value, {}).items():
                 tensors[f"o.{key}.{name}"] = torch.as_tensor(moment).detach().contiguous().clone()
+    check_finite(f"{path} of step {step}", tensors.items(), advice=BROKEN)
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, partial, metadata={"state": json.dumps({"step": step})})
@@ -31,10 +37,20 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, *, parameters: dict[str, torch.nn.Parameter], optimizers: Sequence[torch.optim.Optimizer]
 ) -> int:
-    """Restore parameters and moments in place; return the step, or 0 where there is no checkpoint."""
+    """Restore parameters and moments in place; return the step, or 0 where there is no checkpoint.
+
+    Raises:
+        InputError: the file is damaged, or belongs to another model.
+    """
     if not path.is_file():
         return 0
+    with told(path, "no checkpoint of this training; remove it to begin anew"):
+        return _restore(path, parameters, optimizers)
+
+
+def _restore(path: Path, parameters: dict[str, torch.nn.Parameter], optimizers: Sequence[torch.optim.Optimizer]) -> int:
     tensors = load_file(path)
+    check_finite(path, tensors.items())
     moments: dict[str, dict[str, Any]] = {}
     with torch.no_grad():
         for key, tensor in tensors.items():

@@ -10,6 +10,7 @@ from typing import Any
 import compressed_tensors.compressors  # noqa: F401 - loading a quantised model imports it: no part of its memory
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.utils import logging
 
@@ -98,6 +99,9 @@ def read_config(path: Path) -> Any:
     """
     weights = check_folder(path)
     logging.set_verbosity_error()
+    settings = read_settings(path / "config.json")
+    if "auto_map" in settings and settings["model_type"] not in CONFIG_MAPPING:
+        raise InputError(f"{path}: the model needs code of its own (auto_map), which is never run; give another")
     with told(path, NO_MODEL):
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
