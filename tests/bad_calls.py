@@ -223,6 +223,41 @@ INPUTS_AS_OUTPUTS = (
 )
 
 
+READERS = (
+    "predict model {} --out out/preds.jsonl",
+    "predict {} images/0.png --out out/preds.jsonl",
+    "predict model images/0.png --prompts {} --out out/preds.jsonl",
+    "ingest {} --out out",
+    "label {} --teacher model --out out",
+    "label drive.mp4 --teacher {} --out out",
+    "label drive.mp4 --teacher model --gold {} --out out",
+    "label drive.mp4 --teacher model --check {} --out out",
+    "mine {} --out out",
+    "mine images/manifest.csv --like {} --out out",
+    "mine images/manifest.csv --embedder {} --out out",
+    "mix {} --out out",
+    "mix images/manifest.csv --embedder {} --out out",
+    "bench model --data {} --out out",
+    "bench {} --data images/manifest.csv --out out",
+    "distil --teacher model --student model --data {} --out out",
+    "distil --teacher model --student {} --data images --out out",
+    "quantise model --data {} --out out",
+    "quantise {} --data images --out out",
+    "prompts optimise {} --data images --out out",
+    "prompts show {}",
+    "report {}",
+    "review {} --port 0",
+    "render --scenes {} --out out",
+    "paint --painter painter --world {} --out out",
+    "paint --painter {} --world render --out out",
+    "run mini --drives {} --out out",
+    "run mini --images {} --out out",
+    "study data --images {} --out out",
+)
+NO_INPUTS = ("fifo", "loop", "/dev/zero", "/dev/null", "nowhere", "''", "n" * 300)
+"""What is there and can never be read to its end, or is not there."""
+
+
 def setting_cases() -> Iterator[Case]:
     """Settings out of their ranges or of no type that fits, and options likewise."""
     for command, keys in SET_COMMANDS.items():
@@ -244,6 +279,14 @@ def output_cases() -> Iterator[Case]:
 
     for command in INPUTS_AS_OUTPUTS:
         yield Case(name=command, command=command)
+
+
+def input_cases() -> Iterator[Case]:
+    """Every input of every command named as what is no ordinary file or folder."""
+    for command in READERS:
+        for place in NO_INPUTS:
+            name = f"{command.split()[0]}-{command.index('{}')}-{place[:12]}"
+            yield Case(name=name, command=command.format(place), spoil=_special)
 
 
 def _special() -> None:

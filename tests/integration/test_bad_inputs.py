@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bad_calls import output_cases, setting_cases
+from bad_calls import input_cases, output_cases, setting_cases
 from bad_files import file_cases
 from bad_world import Case, digest, make_world
 from cli_calls import call
 from drivelet.cli import app
 from random_faults import random_cases
 
-CASES = [*file_cases(), *setting_cases(), *output_cases()]
+CASES = [*file_cases(), *setting_cases(), *output_cases(), *input_cases()]
 LIMIT_S = 10
 NO_BLENDER = "/nowhere/python"
 PARTS = {"stages", "ingested", "search"}

@@ -108,7 +108,7 @@ def shared(a, b):
 
 
 def test_nothing_above_the_threshold_is_no_box(folders):
-    assert load_detector(folders["owl"], everything(threshold=1.1), device="cpu").detect(IMAGE) == []
+    assert load_detector(folders["owl"], everything(threshold=1.0), device="cpu").detect(IMAGE) == []
 
 
 def test_more_queries_than_the_prompt_holds_are_one_line(folders):

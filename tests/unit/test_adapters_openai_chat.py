@@ -488,7 +488,7 @@ def test_an_endpoint_that_counts_no_tokens_is_charged_what_was_expected(open_mod
 
 @pytest.mark.parametrize(
     ("limits", "said"),
-    [({"max_cost": 1.0}, "needs prices"), ({"retries": -1}, "limits.retries=-1"), ({"concurrent": 0}, "at least 1")],
+    [({"max_cost": 1.0}, "needs prices"), ({"retries": -1}, "retries=-1"), ({"concurrent": 0}, "at least 1")],
 )
 def test_limits_that_make_no_sense_are_one_line(open_model, limits, said):
     with ChatServer() as server, pytest.raises(InputError, match=said):

@@ -3,7 +3,7 @@ import pytest
 
 from drivelet import tasks
 from drivelet.core.artifacts import Vote
-from drivelet.labels.calibrate import ENOUGH, Calibration, Gold, calibrate, vote_on_images
+from drivelet.labels.calibrate import ENOUGH, Calibration, CalibrationMap, Gold, calibrate, vote_on_images
 
 FIELDS = tasks.fields()
 LAMP = FIELDS["traffic_light.state"]
@@ -80,3 +80,13 @@ def test_labelers_vote_on_gold_images():
     images = [("a", np.ones((2, 2, 3), np.uint8)), ("b", np.zeros((2, 2, 3), np.uint8))]
     votes = vote_on_images([One()], images, FIELDS)
     assert [(v.drive, v.labeler, v.field) for v in votes] == [("a", "one", LAMP.name)]
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("isotonic", ()), ("isotonic", (0.1, 0.2, 0.3)), ("platt", (1.0,)), ("temperature", ()), ("none", ()),
+     ("temperature", (float("nan"),))],
+)  # fmt: skip
+def test_a_correction_that_cannot_be_applied_is_refused(method: str, params: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="is no correction"):
+        CalibrationMap(method=method, params=params)

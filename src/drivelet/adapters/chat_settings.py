@@ -91,11 +91,6 @@ class Limits:
 
     def check(self) -> None:
         """Raise InputError where the limits contradict themselves."""
-        for name in ("requests_per_minute", "retries", "price_in", "price_out", "max_cost"):
-            if getattr(self, name) < 0:
-                raise InputError(f"limits.{name}={getattr(self, name):g}: give 0 or more")
-        if self.concurrent < 1 or self.timeout_s <= 0:
-            raise InputError("limits.concurrent must be at least 1 and limits.timeout_s above 0")
         if self.max_cost and not (self.price_in or self.price_out):
             raise InputError(
                 "limits.max_cost needs prices: set limits.price_in and limits.price_out, for a million tokens each"

@@ -11,7 +11,7 @@ A setting's annotation says what it may be, for `--set` and for a recipe written
 import dataclasses
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
@@ -40,7 +40,7 @@ Distance = Annotated[int, Field(ge=-1, le=64)]
 """Bits in which two picture hashes of 64 differ; -1 is below any."""
 Quality = Annotated[int, Field(ge=1, le=100)]
 """Of a JPEG."""
-Bits = Literal[3, 4, 8]
+Bits = Annotated[int, Field(ge=3, le=8)]
 """Of a quantised weight."""
 Workers = Annotated[int, Field(ge=1, le=1024)]
 """Processes."""
@@ -101,7 +101,8 @@ def check_ranges(made: Any) -> None:
     Raises:
         InputError: a value is out of its range or of another type; names the setting.
     """
-    for name, adapter in adapters(cast("type[Any]", type(made))).items():
+    owner: type[Any] = type(made)
+    for name, adapter in adapters(owner).items():
         value = getattr(made, name)
         if dataclasses.is_dataclass(value):
             continue
@@ -109,7 +110,7 @@ def check_ranges(made: Any) -> None:
             adapter.validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise InputError(f"{type(made).__name__}.{name}={value!r}: {words(first)}") from error
+            raise InputError(f"{owner.__name__}.{name}={value!r}: {words(first)}") from error
 
 
 @cache

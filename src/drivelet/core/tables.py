@@ -54,8 +54,11 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
         raise InputError(f"{path}: no such table; run the command that writes it first")
     try:
         return lance.dataset(str(path)).to_table(columns=list(columns) if columns else None)
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0][:200]
+    except BaseException as error:
+        # A panic in Rust code is no Exception.
+        if not isinstance(error, OSError | ValueError) and type(error).__name__ != "PanicException":
+            raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f"{path}: no readable table ({first}); run the command that writes it again") from error
 
 

@@ -69,6 +69,17 @@ class CalibrationMap:
     reliability: tuple[tuple[float, float, int], ...] = ()
     note: str = ""
 
+    def __post_init__(self) -> None:
+        count = len(self.params)
+        fitting = {
+            "identity": True,
+            "temperature": count == 1,
+            "platt": count == 2,
+            "isotonic": count and count % 2 == 0,
+        }
+        if not fitting.get(self.method) or not np.isfinite(self.params).all():
+            raise ValueError(f"{self.method} by {count} numbers is no correction")
+
     def apply(self, probs: Sequence[float] | Floats) -> Floats:
         """Return the corrected distribution over the same choices."""
         return _apply(self.method, self.params, as_distribution(probs))

@@ -17,6 +17,7 @@ from drivelet import tasks
 from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
 from drivelet.core.outputs import described, locked
+from drivelet.core.outside import check_file
 from drivelet.core.ports import Embedder
 from drivelet.core.progress import say
 from drivelet.core.ranges import Amount, Positive, Share, ranged
@@ -119,6 +120,7 @@ class _Search:
         """Search by an image file or by `DRIVE:FRAME`."""
         position = None if Path(example).is_file() else position_of(example, self.stock.frames)
         if position is None:
+            check_file(Path(example), remedy="give --like an image file, or DRIVE:FRAME of a frame that is mined")
             return self.close_to(self.embedder.embed_images([read_image(example)])[0], budget, Path(example).name)
         table, keys = self.table
         vector_D = read_vectors(table, [keys[position]])[0][0]
