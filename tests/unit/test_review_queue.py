@@ -8,7 +8,7 @@ from drivelet import tasks
 from drivelet.core.errors import InputError
 from drivelet.core.tables import read_rows, write_table
 from drivelet.review.queue import BANDS, Votes, build_queue, check_labels, choices, read_boxes
-from review_folders import COUNT, POSTED, STATE, labelled
+from review_folders import COUNT, POSTED, STATE, desk, labelled
 
 FIELDS = tasks.fields()
 
@@ -76,3 +76,12 @@ def test_labels_that_cannot_be_reviewed_are_refused(tmp_path: Path) -> None:
     (folder / "d0.mp4").unlink()
     with pytest.raises(InputError, match=r"d0\.mp4, which is gone"):
         check_labels(rows, FIELDS, where=where)
+
+
+@pytest.mark.parametrize("probs", ["", "{", "[]", "null", '{"red": "much"}', '{"red": [1]}', "[" * 5000])
+def test_a_damaged_vote_is_named_before_anybody_reviews(tmp_path: Path, probs: str) -> None:
+    folder = labelled(tmp_path / "l", frames=2)
+    rows = read_rows(folder / "votes.lance")
+    write_table(folder / "votes.lance", [*rows[:-1], rows[-1] | {"probs": probs}])
+    with pytest.raises(InputError, match=r"votes\.lance: no readable vote on frame 2 of d0"):
+        desk(folder)

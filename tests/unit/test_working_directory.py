@@ -111,3 +111,17 @@ def test_the_command_itself_imports_nothing_from_the_working_directory(trap: Pat
     for arguments in (["--version"], ["ingest", "nowhere", "--out", "out"], ["render", "--out", "out", "--plan"]):
         subprocess.run([command, *arguments], capture_output=True, check=False)
     assert not (trap / "sprung").exists()
+
+
+def test_plots_follow_no_settings_of_the_working_directory(trap: Path) -> None:
+    (trap / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: red\n")
+    code = (
+        "from drivelet.report.plots import rejections_plot as plot; print(hash(plot([{'rejected': {'small': 0.5}}])))"
+    )
+    command = [sys.executable, "-P", "-W", "error", "-c", code]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    there, elsewhere = (
+        subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+        for folder in (trap, "/")
+    )
+    assert there == elsewhere != ""

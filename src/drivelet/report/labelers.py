@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from drivelet.report.plots import colour, png
+from drivelet.report.plots import colour, plain, png
 from drivelet.report.tables import Table, markdown, number
 
 Calibrations = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -54,6 +54,7 @@ def _confusion(counts: Sequence[Sequence[int]], choices: Sequence[str]) -> Table
     return Table(header=("", *(choices[j] for j in shown)), rows=cells)
 
 
+@plain
 def reliability_plot(met: Sequence[tuple[str, str, Mapping[str, Any]]]) -> bytes:
     """Draw the share right against the corrected probability, held out, one panel a field (Murphy & Winkler 1977)."""
     fields = list(dict.fromkeys(field for _, field, _ in met))
@@ -77,6 +78,7 @@ def reliability_plot(met: Sequence[tuple[str, str, Mapping[str, Any]]]) -> bytes
     return png(figure)
 
 
+@plain
 def yield_plot(records: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw precision against the share of labels kept, one line a field."""
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")

@@ -4,8 +4,9 @@ import base64
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from matplotlib import rc_context, rcParamsDefault
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -14,6 +15,8 @@ from drivelet.report.tables import AVERAGE, task_names, task_scores
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777")
 """Paul Tol's bright scheme, safe for colour-blind readers."""
 _LONGEST = 24
+plain = rc_context(cast("Any", {name: rcParamsDefault[name] for name in rcParamsDefault if name[:7] != "backend"}))
+"""Draws with Matplotlib's own settings: it takes others from the working directory, and LaTeX is a program to run."""
 
 
 def inline(png: bytes) -> str:
@@ -21,6 +24,7 @@ def inline(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
+@plain
 def scores_plot(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw every model's score with its 95% interval, one panel a task and one for the average."""
     tasks = task_names(rows)
@@ -48,6 +52,7 @@ def _point(panel: Any, y: int, score: Mapping[str, Any], tone: str) -> None:
     panel.plot([value], [y], "o", color=tone, markersize=5)
 
 
+@plain
 def rejections_plot(rounds: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw the share of candidates rejected in each round of the painter (`rejected`), stacked by reason."""
     reasons = list(dict.fromkeys(reason for each in rounds for reason in each.get("rejected", {})))
@@ -67,6 +72,7 @@ def rejections_plot(rounds: Sequence[Mapping[str, Any]]) -> bytes:
     return png(figure)
 
 
+@plain
 def trade_off_plot(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw average score against frames a second; the area of a point grows with its weights."""
     figure = Figure(figsize=(5.2, 3.2), layout="constrained")

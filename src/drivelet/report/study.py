@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from drivelet.core.flow import write_json
-from drivelet.report.plots import colour, png
+from drivelet.report.plots import colour, plain, png
 from drivelet.report.tables import NOTHING, Table, markdown
 
 
@@ -25,6 +25,7 @@ def _cell(measure: Mapping[str, float] | None) -> str:
     return " ".join([f"{measure['value']:.{digits}f}", f"[{measure['low']:.{digits}f}, {measure['high']:.{digits}f}]"])
 
 
+@plain
 def measures_plot(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bytes:
     """Draw some measures of every row with their intervals, one panel a measure."""
     figure = Figure(figsize=(2.6 * len(names) + 1.6, 0.34 * len(rows) + 1.2), layout="constrained")

@@ -62,7 +62,8 @@ class Votes:
     """The votes of a folder by (drive, frame, field); the table stays in Arrow and is parsed when asked for."""
 
     def __init__(self, folder: Path) -> None:
-        table = read_table(folder / "votes.lance", columns=["drive", "frame", "field", "labeler", "probs"])
+        self._path = folder / "votes.lance"
+        table = read_table(self._path, columns=["drive", "frame", "field", "labeler", "probs"])
         drives, frames, fields, labelers = (table.column(name).to_pylist() for name in table.column_names[:4])
         self._probs = table.column("probs").combine_chunks() if table.num_rows else []
         self._rows: dict[Key, list[tuple[str, int]]] = defaultdict(list)
@@ -70,8 +71,19 @@ class Votes:
             self._rows[key].append((labelers[number], number))
 
     def of(self, key: Key) -> Ballot:
-        """Return every labeler's probabilities on one frame and field; empty where none spoke."""
-        return {labeler: json.loads(self._probs[number].as_py()) for labeler, number in self._rows.get(key, ())}
+        """Return every labeler's probabilities on one frame and field; empty where none spoke.
+
+        Raises:
+            InputError: a vote is damaged.
+        """
+        try:
+            return {labeler: _vote(self._probs[number].as_py()) for labeler, number in self._rows.get(key, ())}
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(f"{self._path}: no readable vote on frame {key[1]} of {key[0]}; label it again") from error
+
+
+def _vote(text: str) -> dict[str, float]:
+    return {str(answer): float(prob) for answer, prob in json.loads(text).items()}
 
 
 def read_boxes(folder: Path) -> dict[tuple[str, int], list[Box]]:
