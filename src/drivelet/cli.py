@@ -147,13 +147,13 @@ def show(recipe: str, settings: Sequence[str]) -> None:
 def ingest(path: Path, out: Path, settings: Sequence[str]) -> None:
     """Read a drive in any supported format into the drive tables; the original stays untouched."""
     from drivelet.core.outputs import command as run_command
-    from drivelet.drives.ingest import IngestConfig, ingest, ingested
+    from drivelet.drives.ingest import IngestConfig, ingest_tables, ingested, say_assumed
     from drivelet.recipes.settings import apply_settings
     from drivelet.recipes.steps import place_of
 
-    run_command(
-        ingest, apply_settings(IngestConfig(), settings), out=out, inputs={"source": path}, also=place_of(path)
-    )  # fmt: skip
+    config = apply_settings(IngestConfig(), settings)
+    run_command(ingest_tables, config, out=out, inputs={"source": path}, also=place_of(path), name="ingest")
+    say_assumed(out)
     for folder in ingested(out):
         click.echo(f"{folder}: {(folder / 'drive.json').read_text()}")
 

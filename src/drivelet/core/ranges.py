@@ -11,7 +11,7 @@ A setting's annotation says what it may be, for `--set` and for a recipe written
 import dataclasses
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
@@ -101,8 +101,7 @@ def check_ranges(made: Any) -> None:
     Raises:
         InputError: a value is out of its range or of another type; names the setting.
     """
-    owner: type[Any] = type(made)
-    for name, adapter in adapters(owner).items():
+    for name, adapter in adapters(cast("type[Any]", type(made))).items():
         value = getattr(made, name)
         if dataclasses.is_dataclass(value):
             continue
@@ -110,7 +109,7 @@ def check_ranges(made: Any) -> None:
             adapter.validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise InputError(f"{owner.__name__}.{name}={value!r}: {words(first)}") from error
+            raise InputError(f"{type(made).__name__}.{name}={value!r}: {words(first)}") from error
 
 
 @cache

@@ -89,8 +89,15 @@ class Scan:
     suspect: int
 
 
-@flow.stage(3)
 def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
+    """Write the tables of the drives at `source` as `ingest_tables` does, then say what was taken for granted."""
+    ingest_tables(config, source=source, out=out)
+    say_assumed(out)
+    return out
+
+
+@flow.stage(3)
+def ingest_tables(config: IngestConfig, *, source: Path, out: Path) -> Path:
     """Write `frames.lance` (columns of `Frame`), `sensors.lance` and `drive.json` for the drive at `source`.
 
     Several drives at `source` get a folder each beneath `out`, named after the drive; `ingested` lists them. One of
@@ -105,7 +112,6 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     if len(drives) == 1:
         ingest_drive(config, drive=drives[0], out=out)
         _say_not_read(found.not_read)
-        _say_assumed([out])
         return out
     refused: dict[str, InputError] = {}
     for drive in drives:
@@ -120,7 +126,6 @@ def ingest(config: IngestConfig, *, source: Path, out: Path) -> Path:
     if refused:
         write_json(out / "refused.json", {name: str(error) for name, error in refused.items()})
     _say_not_read(found.not_read)
-    _say_assumed([out / drive.name for drive in drives if drive.name not in refused])
     return out
 
 
@@ -133,10 +138,10 @@ def _say_not_read(counts: Mapping[str, int]) -> None:
         say(f"{total} {what} not read: {kinds}", style="yellow")
 
 
-def _say_assumed(folders: Sequence[Path]) -> None:
-    """Say last what was taken for granted, once for all drives that share it."""
+def say_assumed(out: Path) -> None:
+    """Say of the ingested drives in a folder what was taken for granted, once for all that share it."""
     drives_of: dict[str, list[str]] = {}
-    for folder in folders:
+    for folder in ingested(out):
         summary = read_json(folder / "drive.json")
         for sentence in summary["assumed"]:
             drives_of.setdefault(sentence, []).append(summary["drive"])

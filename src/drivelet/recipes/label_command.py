@@ -16,7 +16,7 @@ from drivelet.core.errors import InputError
 from drivelet.core.manifest import Row, read_manifest
 from drivelet.core.ports import Executor
 from drivelet.core.progress import say
-from drivelet.drives.ingest import IngestConfig, ingest, ingested
+from drivelet.drives.ingest import IngestConfig, ingest_tables, ingested, say_assumed
 from drivelet.labels.label import LabelConfig
 from drivelet.recipes.label_check import Cell, blind_votes, check, hand_checked
 from drivelet.recipes.labelling import known_by, label_counts, label_drives, labelers
@@ -97,8 +97,10 @@ def _ingested_first(drives: Sequence[Path], out: Path) -> list[Path]:
             shutil.rmtree(stale.parent)
     for drive, name in names.items():
         stage = flow.run(
-            ingest, IngestConfig(), store=out / outputs.STAGES, inputs={"source": drive}, also=place_of(drive)
+            ingest_tables, IngestConfig(), store=out / outputs.STAGES, inputs={"source": drive}, also=place_of(drive),
+            name="ingest",
         )  # fmt: skip
+        say_assumed(stage)
         outputs.publish(stage, out / "ingested" / name)
     return [out / "ingested" / names[drive] if drive in names else drive for drive in drives]
 

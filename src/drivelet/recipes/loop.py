@@ -111,16 +111,18 @@ class Loop:
     @cached_property
     def labelled(self) -> list[Path]:
         """Labelled drives: the user's, or simulated ones."""
-        from drivelet.drives.ingest import ingest
+        from drivelet.drives.ingest import ingest_tables, say_assumed
         from drivelet.synth.driving.drive_sim import render_drives
 
         sources = list(self.drives) or [
             self.stage(render_drives, self.config.drives, "drives", steps.GOLD, steps.GOLD_VERSION)
         ]
         ingested = [
-            self.stage(ingest, self.config.ingest, "ingest", also=steps.place_of(source), source=source)
+            self.stage(ingest_tables, self.config.ingest, "ingest", also=steps.place_of(source), source=source)
             for source in sources
         ]
+        for folder in ingested:
+            say_assumed(folder)
         context = {"gold": self.gold, "executor": self.executor, "strict": self.strict}
         also = {"gold": labelling.known_by(self.gold), "shown_as": self.teacher.name, "strict": self.strict}
         return [

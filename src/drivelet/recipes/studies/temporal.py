@@ -18,7 +18,7 @@ from drivelet.core.ranges import Name, Positive, Several, ranged
 from drivelet.core.stats import Interval, bootstrap, mean_interval, percentile_interval, ratio
 from drivelet.core.tables import read_rows
 from drivelet.drives.frames import frames_at
-from drivelet.drives.ingest import IngestConfig, ingest
+from drivelet.drives.ingest import IngestConfig, ingest_tables
 from drivelet.evaluate.temporal import Track, measures
 from drivelet.labels.colour import ColourLabeler
 from drivelet.labels.label import LabelConfig, label_drive, motion_over, selected
@@ -116,7 +116,7 @@ def voted_stages(config: TemporalConfig, *, out: Path, executor: Executor) -> li
 def _vote(config: TemporalConfig, store: Path, folder: Path) -> tuple[Path, Path]:
     """Ingest a drive and collect votes on its light, in whatever process an executor puts it; return both folders."""
     ready = flow.run(
-        ingest, config.ingest, store=store, inputs={"source": folder}, also=place_of(folder), name="ingest"
+        ingest_tables, config.ingest, store=store, inputs={"source": folder}, also=place_of(folder), name="ingest"
     )  # fmt: skip
     teacher = Path(config.teacher)
     return ready, flow.run(
