@@ -39,7 +39,7 @@ class Asking:
     choice_field: str = ""
     max_tokens: Several = 16
     length_field: Name = "max_tokens"
-    temperature: float | None = 0.0
+    temperature: Amount | None = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     longest_side: Count = 0
     image_format: Literal["jpeg", "png"] = "jpeg"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from dataclasses import field as default
-from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,13 +65,6 @@ class IngestConfig:
     units: UnitConfig = default(default_factory=UnitConfig)
     clock: ClockConfig = default(default_factory=ClockConfig)
     ego: EgoConfig = default(default_factory=EgoConfig)
-
-    def __post_init__(self) -> None:
-        for name in ("image_fps", "video_fps"):
-            if (rate := getattr(self, name)) is not None and not 0 < rate < inf:
-                raise InputError(f"{name}={rate}: give frames per second above 0")
-        if not 0 <= self.max_gap_s < inf:
-            raise InputError(f"max_gap_s={self.max_gap_s}: give seconds, 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

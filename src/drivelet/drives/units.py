@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import radians
 from typing import Literal
 
+from drivelet.core.ranges import ranged
 from drivelet.drives.reading import Stream
 
 GRAVITY = 9.80665
@@ -19,6 +20,7 @@ GIVEN = "given in "
 
 
 @dataclass(frozen=True, kw_only=True)
+@ranged
 class UnitConfig:
     """Units of sensors whose log does not name them, or names them wrongly.
 
