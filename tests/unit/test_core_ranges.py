@@ -79,7 +79,7 @@ def test_there_are_configurations() -> None:
         ("soft_labels.temperatures=[]", "must have at least 1 item"),
         ("soft_labels.temperatures=[1, 0]", "must be more than 0"),
         ("zoom.magnify=[3, 1]", "the first is not above the second"),
-        ("distil.soft_target=all", "must be 'answers' or 'tokens'"),
+        ("distil.soft_target=all", "must be 'answers', 'tokens' or 'both'"),
         ("name=", "must have at least 1 character"),
         ('world.domain.light={"day": 0}', "must give a weight above 0"),
     ],

@@ -47,7 +47,7 @@ class DistilConfig:
 
     alpha: Share = 0.7
     temperature: Positive = 2.0
-    soft_target: Literal["answers", "tokens"] = "answers"
+    soft_target: Literal["answers", "tokens", "both"] = "answers"
     steps: Count = 300
     epochs: Amount = 0.0
     images_per_step: Several = 8
@@ -136,8 +136,6 @@ def _examples(table: Path) -> list[list[Mapping[str, Any]]]:
 
 def _temperatures(groups: Sequence[Sequence[Mapping[str, Any]]], config: DistilConfig, where: Path) -> int:
     """Return the column of the configured temperature among the cached ones."""
-    if config.soft_target not in ("answers", "tokens", "both"):
-        raise InputError(f"soft_target {config.soft_target!r} is none of answers, tokens, both")
     cached = read_json(where / TEMPERATURES)
     if config.soft_target != "answers" and config.temperature not in cached:
         raise InputError(
