@@ -179,13 +179,10 @@ def test_the_saved_model_keeps_dtype_and_processor(
 
 
 def test_a_temperature_that_was_not_cached_is_one_line(tiny_folder: Path, soft_labels: Path, tmp_path: Path) -> None:
-    for config, said in (
-        (replace(SHORT, soft_target="tokens", temperature=5.0), "T=5.0"),
-        (replace(SHORT, soft_target="all"), "soft_target"),
-    ):
-        with pytest.raises(InputError, match=said) as caught:
-            distil(config, student=tiny_folder, soft_labels=soft_labels, out=tmp_path / "out")
-        assert "\n" not in str(caught.value)
+    config = replace(SHORT, soft_target="tokens", temperature=5.0)
+    with pytest.raises(InputError, match=r"T=5\.0") as caught:
+        distil(config, student=tiny_folder, soft_labels=soft_labels, out=tmp_path / "out")
+    assert "\n" not in str(caught.value)
 
 
 def test_epochs_lengthen_a_short_training(tiny_folder: Path, soft_labels: Path, tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ SMALL = (
 def _toy_world(out: Path) -> Path:
     (out / "frames").mkdir(parents=True)
     scenes = [toy_scene(number) for number in range(24)]
-    for number, scene in enumerate(scenes):
-        cv2.imwrite(str(out / f"frames/{number:06d}.png"), cv2.cvtColor(scene.frame, cv2.COLOR_RGB2BGR))
-    (out / "scenes.jsonl").write_text("".join(json.dumps(dict(scene.record)) + "\n" for scene in scenes))
+    names = [f"frames/{number:06d}.png" for number in range(len(scenes))]
+    for name, scene in zip(names, scenes, strict=True):
+        cv2.imwrite(str(out / name), cv2.cvtColor(scene.frame, cv2.COLOR_RGB2BGR))
+    lines = [json.dumps({"image": name, **scene.record}) for name, scene in zip(names, scenes, strict=True)]
+    (out / "scenes.jsonl").write_text("\n".join(lines) + "\n")
     return out
 
 
