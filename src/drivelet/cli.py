@@ -26,6 +26,8 @@ WRITTEN = frozenset(("out", "index"))
 """Parameters that name outputs."""
 MOST = 1024
 """Processes or threads; far more bring a machine down before they say so."""
+LONGEST = 500
+"""Characters of an error's line."""
 FULL = os.strerror(errno.ENOSPC)
 PATH_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
@@ -564,7 +566,10 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"drivelet: {visible(' '.join(message.split()))}", err=True)
+    line = visible(" ".join(message.split()))
+    # Names may be thousands of characters long; how a line begins and what to do at its end is what counts.
+    shown = line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} … {line[-200:]}"
+    click.echo(f"drivelet: {shown}", err=True)
     sys.exit(2)
 
 

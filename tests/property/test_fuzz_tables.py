@@ -20,7 +20,8 @@ from drivelet.core.boxes import read_boxes
 from drivelet.core.manifest import read_manifest
 from drivelet.dataset.sources import read_source
 from drivelet.drives.ingest import IngestConfig, ingest
-from drivelet.drives.sensors import read_sensors
+from drivelet.drives.sensor_csv import csv_streams
+from drivelet.drives.sensors import choose
 from drivelet.evaluate.predictions import match, read_predictions
 from drivelet.mining.query import parse
 from drivelet.prompts.library import canonical, save_library
@@ -81,7 +82,7 @@ def test_a_sensor_log(tmp_path: Path, examples: int) -> None:
     path = write_sensors(tmp_path / "sensors.csv", seconds=0.5)
 
     def read() -> None:
-        for samples in read_sensors(path).channels.values():
+        for samples in choose(csv_streams(path), end=0.5, max_gap_s=0.5).log.channels.values():
             assert np.isfinite(samples.time_N).all() and np.isfinite(samples.value_N).all()
             assert (np.diff(samples.time_N) > 0).all()
 

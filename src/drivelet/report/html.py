@@ -13,6 +13,7 @@ from PIL import Image
 
 from drivelet.core.errors import InputError
 from drivelet.core.images import read_image
+from drivelet.core.outside import check_file
 from drivelet.report.given import read_summary
 from drivelet.report.headline import headline
 from drivelet.report.plots import inline, rejections_plot, scores_plot, trade_off_plot
@@ -122,13 +123,14 @@ def _with_plots(parts: Sequence[Section]) -> list[dict[str, Any]]:
 def _sample(sample: Mapping[str, Any]) -> SampleView:
     path = Path(sample["image"])
     answers = [{"gold": None, "prob": None} | dict(answer) for answer in sample.get("answers", [])]
-    image = _picture(path) if path.is_file() else ""
+    image = _picture(path)
     return SampleView(image=image, caption=str(sample.get("caption") or path.name), answers=answers)
 
 
 def _picture(path: Path) -> str:
-    """Return the picture as a data address, no wider than `SAMPLE_WIDTH`; empty where it is damaged."""
+    """Return the picture as a data address, no wider than `SAMPLE_WIDTH`; empty where it is gone or damaged."""
     try:
+        check_file(path, remedy="")
         picture = Image.fromarray(read_image(path))
     except InputError:
         return ""
