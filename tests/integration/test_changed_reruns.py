@@ -343,6 +343,10 @@ def wants_blender() -> None:
         pytest.skip(f"render: {error}")
 
 
+def described_in(out: Path) -> bool:
+    return (out / RUN).is_file() or (out.parent / f"{out.stem}.{RUN}").is_file()
+
+
 def resolved(arguments: Sequence[object], here: Path) -> list[object]:
     """Put real places for the words GOLD and DATA."""
     if "GOLD" in arguments:
@@ -367,6 +371,7 @@ def test_a_changed_call_gives_what_it_gives_in_an_empty_folder(
         fresh = tmp_path / f"fresh-{number}" / walk.out
         done(capfd, *arguments, "--out", fresh)
         now = told(out)
+        assert described_in(out), "there is no run.json"
         assert now == told(fresh), f"change {number}"
         assert now != before, f"change {number} changed nothing"
         before = now
@@ -388,7 +393,35 @@ def test_a_report_follows_its_summary(tmp_path: Path, capfd: pytest.CaptureFixtu
     done(capfd, *bench()(tmp_path), "--out", tmp_path / "out")
     done(capfd, "report", tmp_path / "out")
     before = (tmp_path / "out" / "report.html").read_text()
-    more_tests(tmp_path)
-    done(capfd, *bench()(tmp_path), "--out", tmp_path / "out")
-    done(capfd, "report", tmp_path / "out")
-    assert (tmp_path / "out" / "report.html").read_text() != before
+    seen = {before}
+    for change in (more_tests, repainted, other("student")):
+        change(tmp_path)
+        done(capfd, *bench()(tmp_path), "--out", tmp_path / "out")
+        done(capfd, "report", tmp_path / "out")
+        seen.add((tmp_path / "out" / "report.html").read_text())
+    assert len(seen) == 4
+
+
+def models_of(run: Path) -> dict[str, str]:
+    return {row["name"]: row["model"] for row in json.loads((run / "summary.json").read_text())["rows"]}
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize(
+    ("setting", "changed"),
+    [
+        ("awq.group_size=64", {"awq"}),
+        ("distil.learning_rate=0.01", {"distilled", "awq"}),
+        ("data.learning_rate=0.01", {"data"}),
+        ("world.seed=9", {"data", "distilled", "awq"}),
+    ],
+)
+def test_a_run_makes_what_a_change_touches_and_nothing_else(
+    tiny_run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], setting: str, changed: set[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(tiny_run, out)
+    before = models_of(out)
+    done(capfd, "run", "tiny", "--out", out, "--set", setting)
+    now = models_of(out)
+    assert {name for name in now if now[name] != before[name]} == changed
