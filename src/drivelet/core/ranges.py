@@ -95,13 +95,13 @@ def ranged(cls: type[C]) -> type[C]:
     return cls
 
 
-def check_ranges(made: Any) -> None:
+def check_ranges(made: object) -> None:
     """Check every value of a configuration; its parts were checked when they were made.
 
     Raises:
         InputError: a value is out of its range or of another type; names the setting.
     """
-    owner: type[Any] = type(made)
+    owner = type(made)
     for name, adapter in adapters(owner).items():
         value = getattr(made, name)
         if dataclasses.is_dataclass(value):
