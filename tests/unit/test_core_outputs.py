@@ -38,6 +38,22 @@ def test_another_call_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     assert files(tmp_path) == {"a.csv": "a", "sub/b.bin": "a"}
 
 
+def test_another_commands_folder_is_left_alone(tmp_path: Path) -> None:
+    @flow.stage()
+    def other(config: dict[str, str], *, out: Path) -> None:
+        (out / "b.csv").write_text("b")
+
+    make(tmp_path, "a.csv")
+    with pytest.raises(InputError, match="holds what another command made"):
+        outputs.command(other, {}, out=tmp_path, inputs={})
+    with (
+        pytest.raises(InputError, match="holds what another command made"),
+        outputs.described(tmp_path, config={}, inputs={}),
+    ):
+        pass
+    assert files(tmp_path) == {"a.csv": "a"}
+
+
 def test_run_json_says_what_made_the_folder(tmp_path: Path) -> None:
     make(tmp_path, "a.csv")
     told = read_json(tmp_path / outputs.RUN)
@@ -67,14 +83,8 @@ def test_files_that_people_edit_are_their_own(tmp_path: Path) -> None:
 
 def test_what_a_broken_call_made_is_not_shown(tmp_path: Path) -> None:
     make(tmp_path, "a.csv")
-
-    @flow.stage()
-    def broken(config: dict[str, str], *, out: Path) -> None:
-        (out / "a.csv").write_text("half")
-        raise RuntimeError("power cut")
-
-    with pytest.raises(RuntimeError):
-        outputs.command(broken, {}, out=tmp_path, inputs={})
+    with pytest.raises(IsADirectoryError):
+        make(tmp_path, "a.csv", "sub/b.csv", "sub", source="b")
     assert files(tmp_path) == {"a.csv": "a"}
     assert read_json(tmp_path / outputs.RUN)["config"] == {"files": ["a.csv"]}
 

@@ -44,7 +44,8 @@ def command(
     Raises:
         InputError: a file in `out` that no earlier call wrote is in the way; or as the stage does.
     """
-    flow.describe(function, config, {**inputs, **(also or {})})  # what cannot be read is told before `out` is made
+    described_as = flow.describe(function, config, {**inputs, **(also or {})})  # told before `out` is made
+    refuse_other(out, described_as["stage"])
     with locked(out):
         folder = flow.run(function, config, store=out / STAGES, inputs=inputs, also=also, context=context, name=name)
         publish(folder, out)
@@ -68,11 +69,12 @@ def publish(folder: Path, out: Path) -> None:
     """Lay the files of a finished stage out in `out` and describe them in `out/run.json`; files of the call before go.
 
     Raises:
-        InputError: a file that no earlier call wrote is in the way.
+        InputError: `out` holds what another command made, or a file that no earlier call wrote is in the way.
     """
     known = read_stage(folder)
     if known is None:
         raise ValueError(f"{folder}: no finished stage")
+    refuse_other(out, known["stage"])
     ours = _written_before(out)
     names = sorted(known["digests"])
     for name in names:
@@ -86,6 +88,21 @@ def publish(folder: Path, out: Path) -> None:
         _lay(folder / name, out / name)
     shown = {key: value for key, value in known.items() if key not in ("digests", "store")}
     write_json(out / RUN, {"format": FORMAT, "command": sys.argv[1:], **shown, "files": known["digests"]})
+
+
+def refuse_other(out: Path, stage: str = "") -> None:
+    """Refuse an output folder whose `run.json` says that another stage made it.
+
+    Raises:
+        InputError: it does.
+    """
+    try:
+        told: Any = read_json(out / RUN)
+        maker, words = str(told.get("stage", "")), " ".join(map(str, told["command"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    if maker and maker != stage:
+        raise InputError(f"{out}: holds what another command made (drivelet {words[:80]}); choose another --out")
 
 
 def _written_before(out: Path) -> set[str]:
@@ -146,6 +163,8 @@ def described(
     Yields:
         The key of the call before, finished or not, where it was asked for something else; else an empty text.
     """
+    if name == RUN:
+        refuse_other(out)
     known = {key: identify(value) for key, value in inputs.items()}
     place = out / name
     key, before = digest_of([config, known]), _key_of(place)

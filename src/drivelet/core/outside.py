@@ -135,7 +135,8 @@ def words(error: ErrorDetails) -> str:
         return "is missing"
     if error["type"] in bounds:
         word, limit = bounds[error["type"]]
-        return f"must be {word} {context[limit]:,}"
+        bound = context[limit]
+        return f"must be {word} {int(bound) if bound == int(bound) else bound:,}"
     plain = {"Input should be": "must be", "should have": "must have", "Value error, ": ""}
     message = error["msg"]
     for theirs, ours in plain.items():

@@ -11,7 +11,7 @@ A setting's annotation says what it may be, for `--set` and for a recipe written
 import dataclasses
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
@@ -95,13 +95,14 @@ def ranged(cls: type[C]) -> type[C]:
     return cls
 
 
-def check_ranges(made: Any) -> None:
+def check_ranges(made: object) -> None:
     """Check every value of a configuration; its parts were checked when they were made.
 
     Raises:
         InputError: a value is out of its range or of another type; names the setting.
     """
-    for name, adapter in adapters(cast("type[Any]", type(made))).items():
+    owner = type(made)
+    for name, adapter in adapters(owner).items():
         value = getattr(made, name)
         if dataclasses.is_dataclass(value):
             continue
@@ -109,7 +110,7 @@ def check_ranges(made: Any) -> None:
             adapter.validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise InputError(f"{type(made).__name__}.{name}={value!r}: {words(first)}") from error
+            raise InputError(f"{owner.__name__}.{name}={value!r}: {words(first)}") from error
 
 
 @cache
