@@ -102,6 +102,13 @@ def stages_run() -> Iterator[ast.Call]:
                 yield node
 
 
+def test_no_version_is_a_bare_number() -> None:
+    """Written by hand behind a function it would take the place of the declared one."""
+    for module in MODULES.values():
+        for value in vars(module).values():
+            assert isinstance(getattr(value, "stage_version", Version(1)), Version), value
+
+
 def test_there_are_stages() -> None:
     assert len(DECLARED) >= 20
     assert "drivelet.labels.label.label_drive" in version_of(DECLARED["drivelet.recipes.labelling.label_drives"])

@@ -64,7 +64,7 @@ class MixConfig:
     label_errors: LabelErrorConfig = field(default_factory=LabelErrorConfig)
 
 
-@flow.stage(3)
+@flow.stage(4)
 def mix(
     config: MixConfig,
     *,

@@ -37,7 +37,7 @@ class ZoomConfig:
     seed: Seed = 0
 
 
-@flow.stage()
+@flow.stage(2)
 def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out: Path) -> Path:
     """Write `out/manifest.csv`: every row of `manifest`, and close-ups of train rows about exactly one box.
 
@@ -72,9 +72,6 @@ def zoom(config: ZoomConfig, *, manifest: Path, fields: Mapping[str, Field], out
         say(f"no close-up of {outside[0]} (rows like it: {len(outside)}): its box lies outside the picture or is empty")
     write_manifest(out / "manifest.csv", [*rows, *added])
     return out / "manifest.csv"
-
-
-zoom.stage_version = 2
 
 
 def _shows_one(row: Row, field: Field) -> bool:

@@ -51,7 +51,7 @@ class Example:
     weight: float = 1.0
 
 
-@flow.stage()
+@flow.stage(2)
 def cache_soft_labels(
     config: SoftLabelConfig, *, teacher: Path, examples: Sequence[Example], out: Path, loaded: Loaded | None = None
 ) -> Path:

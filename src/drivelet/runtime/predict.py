@@ -21,7 +21,7 @@ KEPT = 64
 """Answers about grey images that are kept to be given again."""
 
 
-@flow.stage()
+@flow.stage(2)
 def predict(
     model: VisionLanguageModel,
     pictures: Iterable[Picture],
