@@ -18,17 +18,18 @@ MANIFEST = "path,task,label,split,group,sensor\n"
 MEMORY_MB = 700
 """Of a command that loads no model: its libraries take 200 MB."""
 MEASURED = """
-import resource, sys
+import sys
 from drivelet.cli import main
+from drivelet.core.memory import peak_rss_mb
 try:
     main(sys.argv[1:])
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
+    print(round(peak_rss_mb()), file=sys.stderr)
 """
 
 
 def ended(*arguments: object) -> tuple[int, str, int]:
-    """Run `drivelet ARGUMENTS` in a process of its own; return exit code, what was told, and its peak in MiB."""
+    """Run `drivelet ARGUMENTS` in a process of its own; return exit code, what was told, and its peak in MB."""
     command = [sys.executable, "-P", "-c", MEASURED, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     told, _, peak = done.stderr.strip().rpartition("\n")
