@@ -18,6 +18,7 @@ from drivelet.core.artifacts import Field, ImageArray, Prompt, Question
 from drivelet.core.children import run_module
 from drivelet.core.damage import readable_rows
 from drivelet.core.errors import InputError
+from drivelet.core.identity import read_stage
 from drivelet.core.images import SUFFIXES, read_image
 from drivelet.core.machine import package_versions
 from drivelet.core.manifest import Row, read_manifest, write_manifest
@@ -38,8 +39,12 @@ GOLD_VERSION = {"gold": flow.version_of(tasks.gold), "worker": worker_code()}
 
 
 def place_of(source: Path) -> dict[str, str]:
-    """Return what the tables of an ingested drive depend on beside its content: they name it, and say where it lies."""
-    return {"place": str(source.absolute())}
+    """Return what the tables of an ingested drive depend on beside its content: they name it, and say where it lies.
+
+    A drive that a stage made is known by that stage.
+    """
+    made = any(read_stage(folder) for folder in (source, *source.absolute().parents))
+    return {"place": "" if made else str(source.absolute())}
 
 
 @dataclass(frozen=True, kw_only=True)
