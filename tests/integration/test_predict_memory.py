@@ -3,6 +3,7 @@
 import csv
 import tracemalloc
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -46,8 +47,8 @@ def peak(source: Path, *, blind: bool) -> int:
     """Bytes that answering a manifest takes at its most."""
     found = pictures(source, FIELDS, ASKED)
     tracemalloc.start()
-    lines = predict(First(), found, fields=FIELDS, ask=asker(FIELDS, None), blind=blind)
-    write_predictions(lines, source.with_suffix(".jsonl"), weight_mb=0.0)
+    answered = partial(predict, First(), fields=FIELDS, ask=asker(FIELDS, None), blind=blind)
+    write_predictions(answered, found, source.with_suffix(".jsonl"), weight_mb=0.0)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return most

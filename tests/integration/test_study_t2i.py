@@ -65,7 +65,7 @@ def _must_not_run(stage: object) -> object:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a finished stage ran again")
 
-    for name in ("__module__", "__qualname__", "__name__"):
+    for name in ("__module__", "__qualname__", "__name__", "stage_version"):
         setattr(never, name, getattr(stage, name))
     return never
 
