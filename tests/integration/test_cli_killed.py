@@ -79,7 +79,7 @@ def disturbed(
 def check_disturbed(whole: Path, out: Path, *, kills: int, workers: int) -> None:
     """Compare a disturbed run with a whole one of as many workers: threads are shared among them, and round."""
     rng = random.Random(SEED)
-    longest_s = 2.5 * sum(seconds_of_stages(whole)) / kills
+    longest_s = 1.5 * sum(seconds_of_stages(whole)) / kills
     for victim, code, told in disturbed(out, rng, kills=kills, longest_s=longest_s, workers=workers):
         if victim == "child":
             assert code in (0, 1, 2), told
