@@ -129,12 +129,12 @@ def describe(function: Callable[..., Any], config: Any, inputs: Mapping[str, Any
 
 
 def _is_reusable(out: Path) -> bool:
-    """Whether the folder is complete, as its manifest says, and the paths inside it still lead somewhere."""
+    """Whether the folder is complete, as its manifest says, and lies where it was made."""
     known = read_stage(out)
     if known is None:
         return False
-    if (store := known.get("store")) != str(out.parent.absolute()) and not Path(str(store)).is_dir():
-        say(f"{out.name}: made where nothing is now ({store}); made anew")
+    if (store := known.get("store")) != str(out.parent.absolute()):
+        say(f"{out.name}: made in another place ({store}), which its files may name; made anew")
         shutil.rmtree(out)
         return False
     check_unchanged(out, known["digests"])
