@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from drivelet.core.errors import InputError
-from drivelet.core.ranges import Amount, Count, Name, Positive, Several, Workers, ranged
+from drivelet.core.ranges import MAY_BE_EMPTY, Amount, Count, Name, Positive, Several, Workers, ranged
 
 MILLION = 1_000_000
 
@@ -39,7 +39,7 @@ class Asking:
     choice_field: str = ""
     max_tokens: Several = 16
     length_field: Name = "max_tokens"
-    temperature: Amount | None = 0.0
+    temperature: Annotated[Amount | None, MAY_BE_EMPTY] = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     longest_side: Count = 0
     image_format: Literal["jpeg", "png"] = "jpeg"

@@ -78,6 +78,10 @@ OwnWeights = Annotated[dict[str, Amount], AfterValidator(_with_weight)]
 """The same; empty leaves the choice to the rest of the configuration."""
 
 
+MAY_BE_EMPTY = "may be empty"
+"""Mark of a setting whose empty text means None; elsewhere it is a slip of a script."""
+
+
 def ranged(cls: type[C]) -> type[C]:
     """Have a dataclass check its values against their annotations whenever one is made, or a part of one replaced.
 

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from drivelet.core.errors import InputError
 from drivelet.core.outside import short, words
-from drivelet.core.ranges import adapters
+from drivelet.core.ranges import MAY_BE_EMPTY, adapters
 
 OF_RANGES = {
     "greater_than_equal", "greater_than", "less_than_equal", "less_than", "finite_number", "literal_error",
@@ -63,7 +63,7 @@ def _replaced(config: Any, path: Sequence[str], value: str, key: str) -> Any:
 def _parsed(owner: type, name: str, value: str, key: str) -> Any:
     """Read a value as JSON, as `show` prints it, or as bare text, whichever its type allows first."""
     adapter = adapters(owner)[name]
-    if not value and type(None) in get_args(get_type_hints(owner)[name]):
+    if not value and MAY_BE_EMPTY in get_args(get_type_hints(owner, include_extras=True)[name]):
         return None
     readers = (
         adapter.validate_json,

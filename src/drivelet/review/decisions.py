@@ -84,7 +84,7 @@ def read_journal(path: Path) -> list[Decision]:
     Raises:
         InputError: the journal is no file, or a line is damaged.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
     if not path.is_file():
         raise InputError(f"{path}: no file; move it away, or put the journal of the reviews back")
