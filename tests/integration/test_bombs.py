@@ -17,6 +17,8 @@ from drive_files import write_images, write_video
 MANIFEST = "path,task,label,split,group,sensor\n"
 MEMORY_MB = 700
 """Of a command that loads no model: its libraries take 200 MB."""
+WITH_TORCH_MB = 2000
+"""Of one that does: torch built for GPUs takes nearly 1,000 by itself. A cell that reached the model took 10,000."""
 MEASURED = """
 import sys
 from drivelet.cli import main
@@ -91,4 +93,4 @@ def test_a_cell_without_end_is_refused_before_a_model_reads_it(tmp_path: Path, t
     (tmp_path / "m.csv").write_text(f"{MANIFEST}a.png,cone.count,0,train,g,{'speed 3 ' * 12_500}\n")
     code, told, peak = ended("predict", tiny_folder, tmp_path / "m.csv", "--out", tmp_path / "out.jsonl")
     assert code == 2 and "m.csv" in told and "Traceback" not in told
-    assert peak < MEMORY_MB
+    assert peak < WITH_TORCH_MB
