@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -413,6 +415,17 @@ def test_a_report_follows_its_summary(tmp_path: Path, capfd: pytest.CaptureFixtu
         done(capfd, "report", tmp_path / "out")
         seen.add((tmp_path / "out" / "report.html").read_text())
     assert len(seen) == 4
+
+
+def test_two_processes_in_one_folder_give_what_one_gives(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = label()(tmp_path)
+    done(capfd, *arguments, "--out", tmp_path / "alone")
+    command = [sys.executable, "-m", "drivelet.cli", *map(str, arguments), "--out", str(tmp_path / "both")]
+    pair = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ended = [process.communicate(timeout=600)[1] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], ended
+    assert told(tmp_path / "both") == told(tmp_path / "alone")
+    assert any("done before" in said for said in ended)
 
 
 def models_of(run: Path) -> dict[str, str]:

@@ -89,20 +89,22 @@ def label_command(
 
 
 def _ingested_first(drives: Sequence[Path], out: Path) -> list[Path]:
-    """Return the ingested form of every drive; raw ones are ingested into `out/ingested`."""
+    """Return the ingested form of every drive; that of raw ones is a stage of `out`, laid out in `out/ingested` too."""
     raw = [drive for drive in drives if not _is_ingested(drive)]
     names = {drive: f"{number:03d}-{drive.stem}" for number, drive in enumerate(drives) if drive in raw}
-    for stale in (out / "ingested").glob(f"*/{outputs.RUN}"):
-        if stale.parent.name not in names.values():
-            shutil.rmtree(stale.parent)
-    for drive, name in names.items():
-        stage = flow.run(
-            ingest_tables, IngestConfig(), store=out / outputs.STAGES, inputs={"source": drive}, also=place_of(drive),
-            name="ingest",
-        )  # fmt: skip
-        say_assumed(stage)
-        outputs.publish(stage, out / "ingested" / name)
-    return [out / "ingested" / names[drive] if drive in names else drive for drive in drives]
+    ready: dict[Path, Path] = {}
+    with outputs.locked(out):
+        for drive, name in names.items():
+            ready[drive] = flow.run(
+                ingest_tables, IngestConfig(), store=out / outputs.STAGES, inputs={"source": drive},
+                also=place_of(drive), name="ingest",
+            )  # fmt: skip
+            say_assumed(ready[drive])
+            outputs.publish(ready[drive], out / "ingested" / name)
+        for stale in (out / "ingested").glob(f"*/{outputs.RUN}"):
+            if stale.parent.name not in names.values():
+                shutil.rmtree(stale.parent)
+    return [ready.get(drive, drive) for drive in drives]
 
 
 def _name_of(teacher: Teacher) -> str:

@@ -1,5 +1,6 @@
 """Labelling drives: which labelers speak, what calibrates them, and one folder of labels for all drives."""
 
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -103,7 +104,7 @@ def label_drives(
     if strict:
         refuse_damaged(found)
     jobs = [
-        (drive, name, out / "drives" / f"{number:03d}-{drive.name}")
+        (drive, name, out / "drives" / f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.~-]+', '_', name)}")
         for number, (drive, name) in enumerate(zip(found, shown_names(found), strict=True))
     ]
     parts = [jobs[start :: executor.workers] for start in range(min(executor.workers, len(jobs)))]
