@@ -2,6 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 TESTS ?= tests
+# Tests run in two processes of one thread each; `PROCESSES=0` runs them in one, for a debugger.
+PROCESSES ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES) --dist worksteal
 
 .PHONY: setup demo test fuzz lint bench clean
 
@@ -28,11 +31,11 @@ lint: setup
 	$(BIN)/pyright
 
 test: lint
-	$(BIN)/pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 # The long fuzz runs over every reader; a short run of each is in `make test`.
 fuzz: setup
-	$(BIN)/pytest -m fuzz $(TESTS)
+	$(PYTEST) -m fuzz $(TESTS)
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -5,7 +5,6 @@ import itertools
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from drivelet.adapters import blender
 from drivelet.core.errors import InputError
+from processes import ends, written
 
 HEAD = """
 import json, sys, zlib
@@ -132,13 +132,7 @@ SILENT = """
 
 
 def ended(tmp_path: Path) -> bool:
-    pid = (tmp_path / "worker.pid").read_text()
-    for _ in range(300):
-        stat = Path(f"/proc/{pid}/stat")
-        if not stat.is_file() or stat.read_text().rsplit(") ", 1)[1][0] == "Z":
-            return True
-        time.sleep(0.1)
-    return False
+    return ends(int(written(tmp_path / "worker.pid")))
 
 
 def test_a_worker_that_is_silent_over_a_frame_is_given_up_on(
@@ -192,10 +186,7 @@ list(blender.render([job], log=out / "log", command=sys.argv[2:]))
 def test_ctrl_c_ends_a_worker_that_is_silent(tmp_path: Path, worker) -> None:
     call = [sys.executable, "-c", CALLER, str(tmp_path), *worker(SILENT)]
     caller = subprocess.Popen(call, stderr=subprocess.DEVNULL)
-    for _ in range(600):
-        if (tmp_path / "worker.pid").is_file() and (tmp_path / "worker.pid").read_text():
-            break
-        time.sleep(0.1)
+    assert written(tmp_path / "worker.pid")
     caller.send_signal(signal.SIGINT)
     # The worker would go on for minutes: the test ends only where the caller does not wait for it.
     assert caller.wait(timeout=60) == -signal.SIGINT and ended(tmp_path)
@@ -211,7 +202,6 @@ def test_a_caller_that_stops_early_ends_the_workers(tmp_path: Path, worker) -> N
 """
     finished = blender.render(jobs(tmp_path, 2), log=tmp_path / "log", command=worker(once + SILENT))
     next(finished)
-    while not (tmp_path / "worker.pid").is_file():
-        time.sleep(0.1)
+    assert written(tmp_path / "worker.pid")
     finished.close()
     assert ended(tmp_path)

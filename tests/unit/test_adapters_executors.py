@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from drivelet.adapters.executors import TIMEOUT, LocalExecutor, RayExecutor, executor
 from drivelet.core.errors import InputError, MissingBackendError
+from processes import ends, written
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
@@ -45,10 +45,10 @@ def test_workers_end_with_a_killed_caller(tmp_path: Path) -> None:
     items = [work.format(str(tmp_path / name)) for name in "ab"]
     code = f"from drivelet.adapters.executors import LocalExecutor; LocalExecutor(workers=2).map(eval, {items})"
     caller = subprocess.Popen([sys.executable, "-c", code])
-    pids = [int(text) for name in "ab" if (text := _written(tmp_path / name))]
+    pids = [int(text) for name in "ab" if (text := written(tmp_path / name))]
     caller.send_signal(signal.SIGKILL)
     caller.wait()
-    assert len(pids) == 2 and all(_ends(pid) for pid in pids)
+    assert len(pids) == 2 and all(ends(pid) for pid in pids)
 
 
 def test_a_killed_worker_is_one_line(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_worker_without_a_sign_of_life_is_given_up_on(tmp_path: Path, monkeypa
     )
     with pytest.raises(InputError, match=rf"no sign of life for 3 s; .*{TIMEOUT}"):
         LocalExecutor(workers=2).map(eval, [stopped, "1"])
-    assert _ends(int((tmp_path / "pid").read_text()))
+    assert ends(int(written(tmp_path / "pid")))
 
 
 def test_a_worker_that_is_slow_but_alive_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,29 +95,12 @@ def test_ctrl_c_ends_caller_and_workers(tmp_path: Path, hang: str, everybody: bo
     items = [work.format(str(tmp_path / name)) for name in "ab"]
     code = f"from drivelet.adapters.executors import LocalExecutor; LocalExecutor(workers=2).map(eval, {items})"
     caller = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    pids = [int(text) for name in "ab" if (text := _written(tmp_path / name))]
+    pids = [int(text) for name in "ab" if (text := written(tmp_path / name))]
     # At a terminal Ctrl-C reaches the whole group, from `kill -INT` the caller alone.
     (os.killpg if everybody else os.kill)(caller.pid, signal.SIGINT)
     _, said = caller.communicate(timeout=60)
     assert caller.returncode == -signal.SIGINT and said.count("Traceback") == 1
-    assert len(pids) == 2 and all(_ends(pid) for pid in pids)
-
-
-def _written(path: Path) -> str:
-    for _ in range(600):
-        if path.is_file() and (text := path.read_text()):
-            return text
-        time.sleep(0.1)
-    return ""
-
-
-def _ends(pid: int) -> bool:
-    for _ in range(300):
-        status = Path(f"/proc/{pid}/stat")
-        if not status.is_file() or status.read_text().rsplit(") ", 1)[1][0] == "Z":
-            return True
-        time.sleep(0.1)
-    return False
+    assert len(pids) == 2 and all(ends(pid) for pid in pids)
 
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is installed")
