@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from drivelet.adapters.patience import patience_s
+from drivelet.adapters.patience import patience_s, take
 from drivelet.core.errors import InputError, MissingBackendError
 from drivelet.core.identity import digest_of
 
@@ -301,7 +301,7 @@ class _Waiting:
 
 def _collect(results: "queue.SimpleQueue[Job | Exception | None]", running: int) -> Iterator[Job]:
     while running:
-        result = results.get()
+        result = take(results)
         if result is None:
             running -= 1
         elif isinstance(result, Exception):

@@ -14,6 +14,7 @@ from drivelet.adapters.chat_reply import read_reply
 from drivelet.adapters.chat_request import SentImage, request_body, stated
 from drivelet.adapters.chat_settings import Endpoint, Limits, digest_of
 from drivelet.adapters.chat_store import AnswerStore
+from drivelet.adapters.patience import take
 from drivelet.core.artifacts import ImageArray, Question, Scored
 from drivelet.core.errors import InputError
 
@@ -133,7 +134,7 @@ class ChatModel:
             for member in crew:
                 member.start()
             while len(replies) < len(missing) and not self._is_unreadable(least=ENOUGH):
-                self._take(outcomes.get(), missing, replies)
+                self._take(take(outcomes), missing, replies)
         except KeyboardInterrupt:
             patience = GRACE_S
             raise
